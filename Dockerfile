@@ -49,5 +49,6 @@ EXPOSE 9888
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
     CMD ["python", "-I", "/opt/vergewatch/healthcheck.py"]
-ENTRYPOINT ["vergewatch"]
+# As PID 1, a process never sees a signal that comes before it handles it, unless it is blocked.
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "vergewatch"]
 CMD ["run"]

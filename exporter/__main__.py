@@ -1,6 +1,28 @@
-"""``python -m exporter`` is the same as ``vergewatch``."""
+"""
+The entry point of the command: ``vergewatch``, which is the same as ``python -m exporter``.
 
-from exporter.cli.main import main
+The daemon handles signals before it imports anything else, which takes most of a second.
+"""
+
+import sys
+
+from exporter import __version__, signals
+
+if sys.argv[1:2] == ["run"]:
+    signals.install()
+else:
+    signals.unblock()
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] == ["--version"]:  # which imports no command
+        sys.stdout.write(f"vergewatch {__version__}\n")
+        return
+    from exporter.cli.main import main as run  # noqa: PLC0415 - after the handlers
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,8 @@
-"""Format counts, durations and suggestions."""
+"""Format counts, times, durations and suggestions."""
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d)")
@@ -51,6 +51,32 @@ def ago(then: datetime | None, now: datetime) -> str:
         return "never"
     seconds = (now - then).total_seconds()
     return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"
+
+
+def plain(text: str) -> str:
+    """Return *text* without control characters: names of VMs must not control a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def moment(time: datetime) -> str:
+    """Return *time* as every text shows it: with its zone."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def minute(time: datetime) -> str:
+    """Return *time* without seconds."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def time_of_day(time: datetime) -> str:
+    """Return *time* without its day, which is told elsewhere."""
+    return f"{time.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def moment_beside(time: datetime, other: datetime) -> str:
+    """Return *time*, with its day if that is another one than that of *other*."""
+    same_day = time.astimezone(UTC).date() == other.astimezone(UTC).date()
+    return time_of_day(time) if same_day else moment(time)
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 1) -> str:

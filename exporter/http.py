@@ -6,11 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from exporter import __version__
 from exporter.errors import ConfigError, system_reason
 
 CHUNK_BYTES = 256 * 1024
+PROXY_REFUSES_LOGIN = 407
+
+Proxies = Callable[[URL], URL | None]
+"""
+Returns the proxy of a request, with the login, or ``None``.
+
+Raises ConfigError if the login cannot be read.
+"""
 
 
 def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLContext | bool:
@@ -72,13 +81,18 @@ def following(current: Callable[[], ssl.SSLContext], protocol: int) -> Following
 
 
 def make_session(
-    trust: ssl.SSLContext | bool, *, connect_seconds: float, **connector: Any
+    trust: ssl.SSLContext | bool,
+    *,
+    connect_seconds: float,
+    proxies: Proxies | None = None,
+    **connector: Any,
 ) -> aiohttp.ClientSession:
     """
     Return a session for one server; the caller sets the deadline of each whole request.
 
     Args:
         trust: From `ssl_context`.
+        proxies: Chooses the proxy of each request; ``None`` for no proxy.
         connector: More arguments of `aiohttp.TCPConnector`.
 
     """
@@ -87,9 +101,43 @@ def make_session(
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_seconds),
         headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        # Neither proxies nor ~/.netrc: a password found there is not meant for this server.
+        # aiohttp would also read ~/.netrc: a password found there is not meant for this server.
         trust_env=False,
+        middlewares=(_ProxyChoice(proxies),) if proxies is not None else (),
     )
+
+
+class ProxyLoginError(aiohttp.ClientError):
+    """The login of a proxy cannot be read."""
+
+
+class _ProxyChoice:
+    """Sends each request through its proxy, and notes the proxy on what fails."""
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        try:
+            proxy = self._proxies(request.url)
+        except ConfigError as error:
+            raise ProxyLoginError(str(error)) from None
+        if proxy is None:
+            return await handler(request)
+        request.update_proxy(proxy, None, None)
+        try:
+            response = await handler(request)
+            if response.status == PROXY_REFUSES_LOGIN:  # to a request without a tunnel
+                response.close()
+                raise aiohttp.ClientHttpProxyError(
+                    response.request_info, (), status=response.status
+                )
+        except aiohttp.ClientError as error:
+            error.add_note(f"{proxy.host}:{proxy.port}")
+            raise
+        return response
 
 
 async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
@@ -112,6 +160,28 @@ def connection_error_reason(error: Exception, *, section: str) -> str:
         section: The settings that have ``ca_file`` and ``verify``.
 
     """
+    proxy = next(iter(getattr(error, "__notes__", ())), "")
+    reason = _proxy_reason(error, proxy) or _reason(error, section=section)
+    return f"{reason} (through the proxy {proxy})" if proxy and proxy not in reason else reason
+
+
+def _proxy_reason(error: Exception, proxy: str) -> str:
+    """Return the cause of an error of a proxy; empty for any other."""
+    match error:
+        case ProxyLoginError():
+            return str(error)
+        case aiohttp.ClientHttpProxyError(status=407):
+            return f"the proxy {proxy} refuses the login (407): check proxy_login_file"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy {proxy} does not connect to the server: it answered {error.status}"
+        case aiohttp.ClientProxyConnectionError():
+            reason = system_reason(error.os_error)
+            return f"cannot connect to the proxy {proxy}: {reason}"
+        case _:
+            return ""
+
+
+def _reason(error: Exception, *, section: str) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             cause = error.certificate_error

@@ -274,6 +274,14 @@ class BudgetRemaining(msgspec.Struct, frozen=True, gc=False):
     left: int
 
 
+class RecoveryInput(msgspec.Struct, frozen=True, gc=False):
+    """Something that recovery needs to read or write."""
+
+    name: str
+    problem: str
+    """Why it is missing; empty while it is there."""
+
+
 class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """The state of recovery in one system."""
 
@@ -295,6 +303,8 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """The questions that wait for an answer; only in mode ``ask``."""
     fell_back: str = ""
     """Why it fell back from mode ``enforce`` to ``ask``; empty if it did not."""
+    inputs: tuple[RecoveryInput, ...] = ()
+    """What it needs to read or write."""
 
     @property
     def journal_up(self) -> bool:

@@ -146,11 +146,14 @@ def make_session(
         watch: Reports a CA file that becomes invalid.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or the proxy cannot be used.
 
     """
     return http.make_session(
-        settings.ssl_context(watch), connect_seconds=settings.timeout_seconds, force_close=True
+        settings.ssl_context(watch),
+        connect_seconds=settings.timeout_seconds,
+        proxies=settings.proxies(),
+        force_close=True,
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.alerting.config import AlertLimits
+from exporter.formatting import minute, moment
 from exporter.model import LastAction, OpenQuestion, RecoveryReport, RecoveryVM, SystemReport
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome, Policy
@@ -206,7 +207,7 @@ def current_alerts(
             "account is not locked. Check the API key or the password.",
         )
     if not report.up:
-        since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
+        since = f" since {minute(report.taken_at)}" if report.taken_at else ""
         yield build.for_system(
             AlertName.SYSTEM_DATA_STALE,
             f"No data from {{}}{since}. Its VMs are not monitored."
@@ -344,7 +345,7 @@ def _vm_alerts(
 def _action_alert(
     build: AlertBuilder, action: LastAction, vm: RecoveryVM, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
-    what = f"the recovery action {action.action} at {action.at:%Y-%m-%d %H:%M} UTC"
+    what = f"the recovery action {action.action} at {minute(action.at)}"
     settled = vm.state in SETTLED
     match action.outcome:
         case Outcome.CONFIRMED if (now - action.at).total_seconds() < limits.acted_seconds:
@@ -360,9 +361,9 @@ def question_text(question: OpenQuestion) -> str:
     """Return what recovery asks about a VM, with the commands that answer it."""
     number = question.number
     return (
-        f"is down since {question.since:%Y-%m-%d %H:%M:%S} UTC: {question.evidence}. Recovery asks "
+        f"is down since {moment(question.since)}: {question.evidence}. Recovery asks "
         f"whether to send the action {question.action} (question {number}, open until "
-        f"{question.expires:%Y-%m-%d %H:%M:%S} UTC). Answer with "
+        f"{moment(question.expires)}). Answer with "
         f'`vergewatch recovery approve {number} --reason "..."` or '
         f'`vergewatch recovery deny {number} --reason "..."`.'
     )

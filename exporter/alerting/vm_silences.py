@@ -19,7 +19,7 @@ these labels too.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from exporter.alerting.alerts import DEFINITIONS, SOURCE, AlertName
@@ -28,6 +28,7 @@ from exporter.alerting.matchers import Matcher, all_match
 from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.silences import Silence, SilenceInterval, SilencesResponse, silence_intervals
 from exporter.clock import Clock
+from exporter.formatting import minute
 from exporter.recovery.model.ports import VMLocation
 
 HOLD_LABEL = {"recovery": "hold"}
@@ -82,6 +83,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeVMCPUSaturated",
             "VergeVMGuestMemoryPressure",
             "VergeRecoveryClockJumps",
+            "VergeRecoveryInputMissing",
             "VergeRecoveryKeyReadOnly",
             "VergeRecoveryNotReady",
             "VergeRecoveryPausedTooLong",
@@ -154,6 +156,11 @@ class VMSilences:
         """Why the silences of an Alertmanager are unknown; empty if all are known."""
         return next(filter(None, (poller.unknown for poller in self._pollers)), "")
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether recovery sends no action while they are unknown."""
+        return self._settings.unreachable == "hold"
+
     async def refresh(self) -> None:
         """Read the silences of every Alertmanager now."""
         running = [poller for poller in self._pollers if poller.is_running]
@@ -164,7 +171,7 @@ class VMSilences:
         """Return why recovery must not act on the VM with *labels*; empty if it may."""
         at, after = self._clock.monotonic(), self._settings.after_silence_seconds
         reason = hold_reason(self._intervals, labels, at=at, after_seconds=after)
-        return reason or (self.unknown if self._settings.unreachable == "hold" else "")
+        return reason or (self.unknown if self.are_needed else "")
 
 
 class SystemSilences:
@@ -184,6 +191,10 @@ class SystemSilences:
     @property
     def unknown(self) -> str:
         return self._silences.unknown
+
+    @property
+    def are_needed(self) -> bool:
+        return self._silences.are_needed
 
     async def refresh(self) -> None:
         await self._silences.refresh()
@@ -330,7 +341,7 @@ def _may_match(
 
 def _utc(moment: datetime) -> str:
     try:
-        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return minute(moment)
     except OverflowError:  # after the year 9999
         return "the year 9999"
 

@@ -1,11 +1,11 @@
 """A backtest as text."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from exporter.backtest.acts import ActKind, Reason
 from exporter.backtest.compare import Backtest, Compared, Difference
 from exporter.formatting import counted, lasting
+from exporter.formatting import moment as shown
 from exporter.recovery.model.cases import Action, Cause
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.report.messages import CAUSES, REASONS
@@ -39,7 +39,7 @@ def backtest_text(result: Backtest, *, most: int) -> Iterator[str]:
         most: How many differences to list at most.
 
     """
-    yield f"{result.system}, {_time(result.since)} to {_time(result.until)} UTC"
+    yield f"{result.system}, {shown(result.since)} to {shown(result.until)}"
     rejected = f", {result.polls_rejected} rejected" if result.polls_rejected else ""
     restarts = f", {counted(result.restarts, 'restart')} of the daemon" if result.restarts else ""
     yield f"{counted(result.vms, 'VM')}, {counted(result.polls, 'poll')}{rejected}{restarts}"
@@ -77,7 +77,7 @@ def _difference(one: Compared) -> Iterator[str]:
         by = f" by {lasting(abs((one.now - one.then).total_seconds()))}"
     minutes = f", {abs(one.minutes):.1f} min {'saved' if one.minutes > 0 else 'lost'}"
     yield (
-        f"  {_time(moment)}  {LABELS[one.difference]}{by}: {ACTIONS[one.action]} {one.vm}"
+        f"  {shown(moment)}  {LABELS[one.difference]}{by}: {ACTIONS[one.action]} {one.vm}"
         f"{DID[one.kind]}{minutes if one.minutes else ''}"
     )
     because = reason_text(one.reason)
@@ -115,7 +115,3 @@ def _notes(result: Backtest) -> Iterator[str]:
             f"{counted(result.answers_lost, 'recorded answer')} of operators apply to no question "
             "of the replay"
         )
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"

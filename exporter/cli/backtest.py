@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from exporter.errors import ConfigError, JournalError, UnavailableError
+from exporter.formatting import minute, plain
 
 if TYPE_CHECKING:
     from exporter.backtest.compare import Backtest
@@ -72,7 +73,7 @@ def backtest(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
-        typer.echo("\n".join(backtest_text(result, most=DIFFERENCES)))
+        typer.echo("\n".join(map(plain, backtest_text(result, most=DIFFERENCES))))
 
 
 def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, source: str) -> str:
@@ -107,7 +108,7 @@ def _run(
         source, lambda systems: choose(systems, system, file, source), begin - LEAD_IN, end
     )
     if history.polls[-1].time < begin:
-        newest = f"{history.polls[-1].time:%Y-%m-%d %H:%M} UTC"
+        newest = minute(history.polls[-1].time)
         raise UnavailableError(f"{source} has no poll since --since; its newest is of {newest}")
     config = file.config(file.urls.get(history.system, history.system))
     replayed = asyncio.run(Replay(history, config).run())

@@ -1,12 +1,12 @@
 """The preflight check: connect to each system once, read every table, and test recovery's needs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.markup import escape
+from rich import markup
 from rich.table import Table
 
 from exporter import logs
@@ -20,6 +20,7 @@ from exporter.cli.check_enrolment import (
     rules_table,
 )
 from exporter.clock import Clock
+from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.inventory import join
 from exporter.collectors.nodes import NODES
 from exporter.collectors.vms import VMS
@@ -29,14 +30,17 @@ from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
+from exporter.formatting import plain
 from exporter.model import IDENTITY, Identity
 from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.prometheus.query_template import NAMES, filled
+from exporter.recovery.decide.inputs import HOLDS, MAY_BE_EMPTY, InputName
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.model.limits import Mode
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -47,6 +51,13 @@ from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
 
 EXAMPLE_SECONDS = 60
+
+
+def escape(text: str) -> str:
+    """Return *text* as it is, whatever it contains: it may be a name that others chose."""
+    return markup.escape(plain(text))
+
+
 Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
 Connecting = Callable[..., VergeOSClient]
@@ -137,7 +148,7 @@ async def _check_system(
     results.add_column("ROWS", justify="right")
     results.add_column("")
     rows: dict[str, Any] = {}
-    async with make_session(system.tls) as session:
+    async with make_session(system.tls, system.proxies()) as session:
         client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
         try:
             problem = await _read_tables(resolved, client, rows, results)
@@ -216,6 +227,7 @@ async def _read_tables(
             if one.table == IDENTITY:
                 continue
             count = str(read.count)
+            status = _hold_status(resolved, one.table, read.count) or status
             if read.problem is not None:
                 status = f"[yellow]{read.skipped} rows skipped: {escape(read.problem)}[/]"
         results.add_row(one.table, f"{one.every_seconds:g} s", count, status)
@@ -226,7 +238,8 @@ async def _action_problems(
     resolved: ResolvedSystem, client: VergeOSClient, clock: Clock, connecting: Connecting
 ) -> list[str]:
     """Return why VergeOS refuses the action credential; empty if it does not."""
-    async with make_session(resolved.system.tls, keeps_connections=False) as session:
+    system = resolved.system
+    async with make_session(system.tls, system.proxies(), keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
         actor = connecting(resolved, session, meter, clock, client.budget, acts=True)
         try:
@@ -244,20 +257,34 @@ async def _log_problems(client: VergeOSClient) -> list[str]:
     found = []
     for table in LOGS.values():
         try:
-            query = {"fields": "$key", "limit": "1"}
-            await client.read(table.path, query, endpoint=table.endpoint)
+            query = {"fields": ",".join(table.fields), "sort": "-$key", "limit": "1"}
+            body = await client.read(table.path, query, endpoint=table.endpoint)
+            problem = "" if table.decode(body).rows else "it has no rows"
         except VergeOSError as error:
-            found.append(f"recovery cannot start any VM without the log {table.name}: {error}")
+            problem = str(error)
+        if problem:
+            found.append(f"recovery cannot start any VM without the log {table.name}: {problem}")
     return found
 
 
-def _missing_tables(rows: Mapping[str, Any]) -> list[str]:
+def _missing_tables(rows: Mapping[str, Any], rules: Sequence[EnrolmentRule]) -> list[str]:
     """Return which tables could not be read without which recovery cannot start any VM."""
+    needed = [NODES, TAG_MEMBERS]
+    if any(rule.clusters for rule in rules):
+        needed.append(CLUSTERS)
     return [
         f"recovery cannot start any VM without the table {table.name}, which cannot be read"
-        for table in (NODES, TAG_MEMBERS)
-        if not rows.get(table.name) and (table is NODES or table.name not in rows)
+        for table in needed
+        if not rows.get(table.name) and (table is not TAG_MEMBERS or table.name not in rows)
     ]
+
+
+def _hold_status(resolved: ResolvedSystem, table: str, count: int) -> str:
+    """Return what is missing where a table of a guard has no row; empty if nothing is."""
+    guard = HOLDS.get(InputName(table)) if table in set(InputName) else None
+    if not resolved.recovers or guard is None or count or table in MAY_BE_EMPTY:
+        return ""
+    return f"[yellow]no rows, or hidden from this user: the guard {guard} holds no VM[/]"
 
 
 def _check_recovery(
@@ -280,7 +307,7 @@ def _check_recovery(
     settings = resolved.recovery
     setup = recovery_setup(settings, resolved.recovery_mode)
     journal = directory(settings)
-    problems = [*problems, *_missing_tables(rows)]
+    problems = [*problems, *_missing_tables(rows, setup.enrolment_rules)]
     commands = "no token: commands are refused"
     try:
         if RecoveryToken(settings)() is not None:

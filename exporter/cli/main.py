@@ -20,6 +20,7 @@ import typer
 from exporter import __version__
 from exporter.clock import SystemClock
 from exporter.errors import ConfigError, UnavailableError
+from exporter.formatting import plain
 
 if TYPE_CHECKING:
     from exporter.config.settings import Settings
@@ -294,8 +295,6 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
-    if sys.argv[1:] == ["--version"]:  # which builds no command
-        return typer.echo(f"vergewatch {__version__}")
     try:
         command_for(sys.argv[1:])()
     except (ConfigError, BaseExceptionGroup) as error:
@@ -320,7 +319,8 @@ def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int
     else:
         errors = [error]
     for problem in errors:
-        typer.echo(f"vergewatch: {problem}", err=True)
+        text = "\n".join(map(plain, str(problem).split("\n")))  # it may quote the name of a VM
+        typer.echo(f"vergewatch: {text}", err=True)
     temporary = all(isinstance(problem, UnavailableError) for problem in errors)
     return FAILED if temporary else INVALID
 
@@ -349,4 +349,4 @@ def _print(text: Any) -> None:
     """Print Rich markup or a Rich table."""
     from rich.console import Console
 
-    Console(soft_wrap=True, highlight=False).print(text)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(text)

@@ -7,7 +7,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import groupby
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.formatting import counted, lasting
+from exporter.formatting import counted, lasting, moment, plain, time_of_day
 from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
@@ -71,12 +70,12 @@ RESULTS = {
 def print_explanation(found: Explanation, *, asked: str) -> None:
     """Print the sentence, the facts, the guards and the history."""
     console = _console()
-    console.print(Text(_plain(found.sentence), style="bold"))
+    console.print(Text(plain(found.sentence), style="bold"))
     look = present_state(found.state)
     if asked not in (found.vm, str(found.vm_key)) and asked.lower() != found.uuid.lower():
         console.print(_entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
     state = Text.assemble("state: ", (look.label, STYLES[look.tone]))
-    state.append(f" (system {_plain(found.system)}, key {found.vm_key})")
+    state.append(f" (system {plain(found.system)}, key {found.vm_key})")
     console.print(_entry("  ", state))
     if found.enrolled is not None:
         policy = "" if found.policy == Policy.NO else f"{found.policy}: "
@@ -86,7 +85,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(_entry("  ", _decision(found)))
     if found.suppressed_by:
         text = f"if it crashed now: no action ({found.suppressed_by})"
-        console.print(_entry("  ", Text(_plain(text), style="yellow")))
+        console.print(_entry("  ", Text(plain(text), style="yellow")))
     if found.fixes:
         console.print()
         console.print(Text("What to do:", style="bold"))
@@ -94,7 +93,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
             console.print(_entry("  - ", fix))
     if found.guards:
         console.print()
-        when = f" at {_when(found.as_of)} UTC" if found.as_of is not None else ""
+        when = f" at {moment(found.as_of)}" if found.as_of is not None else ""
         last = " of the last downtime," if found.state in SETTLED else ""
         console.print(Text(f"Guards{last}{when}:", style="bold"))
         table = _table()
@@ -102,7 +101,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
             style = "green" if result.passed else "bold red"
             fix = f"; fix: {result.fix}" if result.fix else ""
             name = Text(f"{result.guard}: {_yes_no(result.passed)}", style)
-            table.add_row(name, _plain(f"{result.detail}{fix}"))
+            table.add_row(name, plain(f"{result.detail}{fix}"))
         console.print(Padding(table, (0, 0, 0, 2)))
     if found.history:
         console.print()
@@ -113,7 +112,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
 def _decision(found: Explanation) -> str:
     result = f"no action, failed guard {found.failed_guard}" if found.failed_guard else "act"
     number = f", number {found.decision}" if found.decision is not None else ""
-    since = f", since {_when(found.decided)} UTC" if found.decided is not None else ""
+    since = f", since {moment(found.decided)}" if found.decided is not None else ""
     return f"decision: {result} (mode {found.mode}{number}{since})"
 
 
@@ -121,7 +120,7 @@ def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
     """Print each system with its VMs in trouble."""
     console = _console()
     if answer.settings_problem:
-        console.print(Text(_plain(answer.settings_problem), style="bold red"))
+        console.print(Text(plain(answer.settings_problem), style="bold red"))
     if not answer.systems:
         console.print("Recovery is off in every system.")
     for number, one in enumerate(answer.systems):
@@ -135,7 +134,7 @@ def _print_system(
 ) -> None:
     look = present_readiness(status.readiness)
     head = Text.assemble(
-        (f"{_plain(status.system)}: recovery is ", "bold"),
+        (f"{plain(status.system)}: recovery is ", "bold"),
         (look.label, STYLES[look.tone]),
         (f" in {status.mode} mode, {_trouble(status)}.", "bold"),
     )
@@ -143,12 +142,12 @@ def _print_system(
     for line in _details(status):
         console.print(_entry("  ", line))
     for question in status.questions:
-        console.print(_entry("  ", Text(_plain(_question(question)), STYLES[Tone.WARN])))
+        console.print(_entry("  ", Text(plain(_question(question)), STYLES[Tone.WARN])))
     if vms:
         table = _table()
         for vm in vms[:MAX_VMS]:
             state = present_state(vm.state)
-            table.add_row(Text(state.label, STYLES[state.tone]), _plain(vm.sentence))
+            table.add_row(Text(state.label, STYLES[state.tone]), plain(vm.sentence))
         console.print(Padding(table, (0, 0, 0, 2)))
     if len(vms) > MAX_VMS:
         console.print(_entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
@@ -190,8 +189,8 @@ def _question(question: OpenQuestion) -> str:
     number = question.number
     return (
         f"question {number}: {question.action} of {question.vm_name} ({question.diagnosis}: "
-        f"{question.evidence}), down since {_when(question.since)} UTC, open until "
-        f"{_when(question.expires)} UTC; vergewatch recovery approve {number} --reason ..., or "
+        f"{question.evidence}), down since {moment(question.since)}, open until "
+        f"{moment(question.expires)}; vergewatch recovery approve {number} --reason ..., or "
         f"vergewatch recovery deny {number} --reason ..."
     )
 
@@ -205,7 +204,7 @@ def _in_force(name: str, command: CommandInForce) -> str:
     left = ""
     if command.left_seconds is not None:
         left = f", {lasting(command.left_seconds)} left"
-    return f"{name}: by {command.owner} since {_when(command.since)} UTC{left}: {command.reason}"
+    return f"{name}: by {command.owner} since {moment(command.since)}{left}: {command.reason}"
 
 
 def print_log(answer: LogResponse) -> None:
@@ -221,7 +220,7 @@ def print_log(answer: LogResponse) -> None:
         vms = {event.vm for event in events} - {""}
         whose = f" of {vms.pop()}" if len(vms) == 1 else ""
         head = f"{counted(len(events), 'event')}{whose}, newest first: {counts}."
-        console.print(Text(_plain(head), style="bold"))
+        console.print(Text(plain(head), style="bold"))
     several = len({event.system for event in events}) > 1
     _print_events(console, events, systems=several, vms=True)
 
@@ -233,7 +232,7 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         headline, *lines = summary_text(summary).splitlines()
-        console.print(Text(_plain(headline), "bold"))
+        console.print(Text(plain(headline), "bold"))
         for line in lines:
             text = line.lstrip()
             console.print(_entry(line.removesuffix(text), text))
@@ -243,7 +242,7 @@ def print_receipts(answer: CommandResponse) -> None:
     """Print the effect of a command in each system."""
     console = _console()
     for receipt in answer.commands:
-        console.print(Text(_plain(_result(receipt))), soft_wrap=True)
+        console.print(Text(plain(_result(receipt))), soft_wrap=True)
 
 
 def _result(receipt: CommandReceipt) -> str:
@@ -271,9 +270,9 @@ def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
             _print_known(console, system)
         shown = system.unknown if unknown else system.unknown[:MAX_UNKNOWN]
         title = f"{system.system}: {counted(len(system.unknown), 'unknown template')}"
-        console.print(Text(_plain(title), style="bold"))
+        console.print(Text(plain(title), style="bold"))
         for status in shown:
-            console.print(_entry("  ", Text(_plain(status.template), "yellow")))
+            console.print(_entry("  ", Text(plain(status.template), "yellow")))
             for line in _facts_of(status):
                 console.print(_entry("    ", line))
         if len(shown) < len(system.unknown):
@@ -295,11 +294,11 @@ def _print_known(console: Console, system: SystemPatterns) -> None:
     )
     for title, lines in sections:
         head = f"{system.system}: {counted(len(lines), title)}"
-        console.print(Text(_plain(head), style="bold"))
+        console.print(Text(plain(head), style="bold"))
         if lines:
             table = _table()
             for means, text in lines:
-                table.add_row(means, _plain(text))
+                table.add_row(means, plain(text))
             console.print(Padding(table, (0, 0, 0, 2)))
 
 
@@ -330,12 +329,12 @@ def _print_events(
             console.print(Text(day, style="dim"))
         table = _table(fixed=1 + systems + vms)
         for event in of_day:
-            cells = [Text(f"{event.time:%H:%M:%S}" if by_day else _when(event.time), "dim")]
+            cells = [Text((time_of_day if by_day else moment)(event.time), "dim")]
             if systems:
-                cells.append(Text(_plain(event.system)))
+                cells.append(Text(plain(event.system)))
             if vms:
-                cells.append(Text(_plain(event.vm) or "-"))
-            table.add_row(*cells, Text(_plain(event.text), EVENT_STYLES.get(event.kind, "")))
+                cells.append(Text(plain(event.vm) or "-"))
+            table.add_row(*cells, Text(plain(event.text), EVENT_STYLES.get(event.kind, "")))
         console.print(table)
 
 
@@ -353,21 +352,12 @@ def _entry(mark: str, text: str | Text) -> Table:
     table = Table.grid()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(mark, Text(_plain(text)) if isinstance(text, str) else text)
+    table.add_row(mark, Text(plain(text)) if isinstance(text, str) else text)
     return table
-
-
-def _plain(text: str) -> str:
-    """Return *text* without control characters: names of VMs must not control the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -380,11 +370,11 @@ def _console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("vergewatch", _replace)
         sys.stdout.reconfigure(errors="vergewatch")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         return console
     width = None if "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(highlight=False, width=width, file=_Unpadded())
+    return Console(highlight=False, markup=False, emoji=False, width=width, file=_Unpadded())
 
 
 class _Unpadded(io.StringIO):

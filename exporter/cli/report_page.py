@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from exporter.formatting import counted, lasting
+from exporter.formatting import counted, lasting, minute
 from exporter.recovery.report.incidents import Incident
 from exporter.recovery.report.scorecard import DowntimeBar, Result, Scorecard, Share, result_of
 from exporter.recovery.report.summary import RecoverySummary
@@ -136,7 +136,7 @@ def _system(summary: RecoverySummary) -> dict[str, object]:
     return {
         "summary": summary,
         "headline": headline(summary),
-        "period": f"{summary.since:%Y-%m-%d %H:%M} to {summary.until:%Y-%m-%d %H:%M} UTC",
+        "period": f"{minute(summary.since)} to {minute(summary.until)}",
         "precision": _unbroken(share_text(card.precision)),
         "recall": _unbroken(share_text(card.recall)),
         "starts": starts_text(card),
@@ -249,11 +249,11 @@ def _columns(card: Scorecard, top: Callable[[float], float]) -> Iterator[Column]
 
 
 def _label(bar: DowntimeBar, *, hourly: bool) -> str:
-    return f"{bar.began:%H:%M}" if hourly else f"{bar.began:%b} {bar.began.day}"
+    return f"{bar.began:%H:%M} UTC" if hourly else f"{bar.began:%b} {bar.began.day}"
 
 
 def _title(bar: DowntimeBar, *, hourly: bool) -> str:
-    when = f"{bar.began:%Y-%m-%d %H:%M} UTC" if hourly else f"{bar.began:%Y-%m-%d}"
+    when = minute(bar.began) if hourly else f"{bar.began:%Y-%m-%d}"
     without = bar.without_seconds
     estimate = lasting(without) if without is not None else NOT_KNOWN
     return f"{when}: {lasting(bar.with_seconds)} with recovery, {estimate} without"

@@ -58,7 +58,14 @@ def questions(view: RenderView) -> Items:
     )
 
 
+def inputs(view: RenderView) -> Items:
+    """Return what recovery needs to read or write."""
+    found = view.report.recovery.inputs if view.report.recovery else ()
+    return Items([(view.system, one.name) for one in found], [one.problem for one in found])
+
+
 RECOVERY = group("recovery", "system_name", REPORT, recoveries)
+INPUT = group("input of recovery", "system_name input", REPORT, inputs)
 STATE = group("state in recovery", "system_name state", REPORT, state_counts)
 VM_STATE = group("VM in recovery", VM, REPORT, vm_states)
 LAST_ACTION = group("last action", VM, REPORT, last_actions)
@@ -78,6 +85,11 @@ FAMILIES = (
           each(lambda one: float(bool(one.fell_back)))),
     gauge("recovery_journal_up", RECOVERY, "",
           "1 if the journal can be written; without it recovery does not act", "journal_up"),
+    gauge("recovery_input_success", INPUT, "",
+          "1 if recovery has an input that it needs; 0 if it is missing. Without the tables that "
+          "only hold actions back, the guards that need them hold no VM; without any other input, "
+          "recovery starts no VM",
+          each(lambda problem: float(not problem))),
     gauge("recovery_inventory_timestamp_seconds", RECOVERY, "",
           "When the last inventory was read that passed recovery's checks", time("inventory_at")),
     gauge("recovery_vms", STATE, "",

@@ -39,6 +39,7 @@ ALTERNATIVES = (
     ("password", "password_file"),
     ("action_api_key", "action_api_key_file"),
     ("token", "token_file"),
+    ("proxy_login", "proxy_login_file"),
 )
 """Alternative settings: one from a source replaces the other from sources of lower precedence."""
 RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
+from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
 PREFIX = "VERGEWATCH_"
@@ -124,7 +125,7 @@ class TLSSettings(BaseModel):
     uses the file as it is then."""
 
 
-class CommonSystemSettings(BaseModel):
+class CommonSystemSettings(ProxySettings):
     """What a system is given in `systems`, or at the top level if it is the only one."""
 
     model_config = STRICT

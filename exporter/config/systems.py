@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from exporter.collectors.collector import Collector
 from exporter.collectors.plan import enabled_collectors, plan, tables_of
 from exporter.config.recovery import RecoverySettings
@@ -77,6 +79,18 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
         )
     except ConfigError as error:
         raise ConfigError(f"{system.name or urlsplit(system.url).netloc}: {error}") from None
+    if mode.acts and _has_late_proxy(system):
+        raise ConfigError(
+            f"{system.name or urlsplit(system.url).netloc}: recovery.mode is {mode}, and the proxy "
+            "may deliver an action late, after the last check, because the URL is not https: use "
+            "https, which the proxy only tunnels, or the mode shadow"
+        )
     if mode != Mode.OFF:
         recovery_setup(settings.recovery, mode)
     return ResolvedSystem(system, poll, api, settings.recovery, mode, collectors, schedules)
+
+
+def _has_late_proxy(system: SystemSettings) -> bool:
+    """Whether requests go to a proxy that connects to VergeOS only after it has them."""
+    proxies, url = system.proxies(), URL(system.url)
+    return proxies is not None and url.scheme == "http" and proxies(url) is not None

@@ -5,7 +5,6 @@ import ctypes
 import gc
 import platform
 import resource
-import signal
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from exporter import __version__, logs
+from exporter import __version__, logs, signals
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.registry import FAMILIES
@@ -61,6 +60,18 @@ async def run(
         ConfigError: The settings are invalid.
 
     """
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    with signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set)):
+        await _run_until(stopping, settings, load, clock, started)
+
+
+async def _run_until(
+    stopping: asyncio.Event,
+    settings: Settings,
+    load: Callable[[], Settings],
+    clock: Clock,
+    started: Callable[[], None],
+) -> None:
     telemetry = Telemetry()
     telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
@@ -110,10 +121,7 @@ async def run(
             ]
             try:
                 await systems.apply(resolved_systems)
-                with (
-                    published(address, tls=tls is not None),
-                    signals(parts, reload) as stopping,
-                ):
+                with published(address, tls=tls is not None), ready(parts, reload):
                     log.info("daemon.started", version=__version__, listen=str(address))
                     started()
                     await stopping.wait()
@@ -186,22 +194,17 @@ class Parts(NamedTuple):
 
 
 @contextmanager
-def signals(parts: asyncio.TaskGroup, reload: Reload) -> Iterator[asyncio.Event]:
-    """Inside the block, SIGTERM and SIGINT set the event that it yields, and SIGHUP reloads."""
-    stopping = asyncio.Event()
+def ready(parts: asyncio.TaskGroup, reload: Reload) -> Iterator[None]:
+    """Inside the block, SIGHUP reloads, and systemd knows that the daemon is ready."""
     loop = asyncio.get_running_loop()
-    handlers: dict[signal.Signals, Callable[[], object]] = {
-        signal.SIGTERM: stopping.set,
-        signal.SIGINT: stopping.set,
-        signal.SIGHUP: lambda: parts.create_task(reload.quietly(), name="reload"),
-    }
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    try:
+
+    def begin() -> None:
+        parts.create_task(reload.quietly(), name="reload")
+
+    with signals.reloading_with(lambda: loop.call_soon_threadsafe(begin)):
         notify("READY=1")
-        yield stopping
-    finally:
-        log.info("daemon.stopping")
-        notify("STOPPING=1")
-        for number in handlers:
-            loop.remove_signal_handler(number)
+        try:
+            yield
+        finally:
+            log.info("daemon.stopping")
+            notify("STOPPING=1")

@@ -12,6 +12,7 @@ from exporter.clock import Clock
 from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.refusal_file import RefusalFile
+from exporter.http import Proxies
 from exporter.inputs.files import SecretFile
 from exporter.inputs.live_file import FileWatch
 from exporter.inputs.trust import trust
@@ -83,16 +84,16 @@ def make_sessions(
         watch: Reports a CA file that becomes invalid.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or a proxy cannot be used.
 
     """
-    verified_by = _trust(resolved.system.tls, watch)
+    verified_by, proxies = _trust(resolved.system.tls, watch), resolved.system.proxies()
     if not resolved.recovers:
-        return (_make_session(verified_by),)
+        return (_make_session(verified_by, proxies),)
     # First, because it may fail: no other session is left open then.
     to_prometheus = make_confirming_sessions(resolved, watch)
-    polling, reading = _make_session(verified_by), _make_session(verified_by)
-    acting = _make_session(verified_by, keeps_connections=False)
+    polling, reading = _make_session(verified_by, proxies), _make_session(verified_by, proxies)
+    acting = _make_session(verified_by, proxies, keeps_connections=False)
     return (polling, reading, acting, *to_prometheus)
 
 
@@ -105,11 +106,14 @@ def make_confirming_sessions(
     return (make_prometheus_session(confirm, watch),) if asks else ()
 
 
-def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
+def make_session(
+    tls: TLSSettings, proxies: Proxies | None = None, *, keeps_connections: bool = True
+) -> aiohttp.ClientSession:
     """
     Return a session for one system with the trust store that *tls* describes.
 
     Args:
+        proxies: Chooses the proxy of each request; ``None`` for no proxy.
         keeps_connections: Whether to reuse connections. A reused connection that the server has
             closed loses the request, which is not acceptable for one that must not be repeated.
 
@@ -117,7 +121,7 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
         ConfigError: The CA file cannot be used.
 
     """
-    return _make_session(_trust(tls), keeps_connections=keeps_connections)
+    return _make_session(_trust(tls), proxies, keeps_connections=keeps_connections)
 
 
 def _trust(tls: TLSSettings, watch: FileWatch | None = None) -> ssl.SSLContext | bool:
@@ -125,10 +129,15 @@ def _trust(tls: TLSSettings, watch: FileWatch | None = None) -> ssl.SSLContext |
 
 
 def _make_session(
-    verified_by: ssl.SSLContext | bool, *, keeps_connections: bool = True
+    verified_by: ssl.SSLContext | bool,
+    proxies: Proxies | None,
+    *,
+    keeps_connections: bool = True,
 ) -> aiohttp.ClientSession:
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    session = http.make_session(verified_by, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
+    session = http.make_session(
+        verified_by, connect_seconds=CONNECT_SECONDS, proxies=proxies, limit=2, **kept
+    )
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001

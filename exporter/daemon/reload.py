@@ -13,6 +13,7 @@ from exporter.config.recovery_setup import directory
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.errors import ConfigError
+from exporter.formatting import moment
 from exporter.inputs.live_file import FileWatch
 from exporter.telemetry import Telemetry
 from exporter.web.ports import Reloaded
@@ -100,7 +101,7 @@ class Reload:
                 self._telemetry["config_last_reload_successful"].set(0)
                 self._rejected = (
                     "The last configuration reload was rejected at "
-                    f"{self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}. "
+                    f"{moment(self._clock.now())}: {error}. "
                     "The previous settings are in force."
                 )
                 log.error("config.rejected", error=str(error))

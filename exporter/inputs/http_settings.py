@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr, model_validator
+from pydantic import SecretStr, model_validator
 
 from exporter.inputs.files import SecretFile
 from exporter.inputs.live_file import FileWatch
+from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.trust import trust
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 
@@ -40,8 +41,8 @@ def normalized_url(text: str, *, example: str, api: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-class HTTPServerSettings(BaseModel):
-    """How to log in to an HTTP server, and which certificates to trust."""
+class HTTPServerSettings(ProxySettings):
+    """How to reach and log in to an HTTP server, and which certificates to trust."""
 
     model_config = STRICT
 

@@ -91,8 +91,8 @@ def walk(model: type, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, .
 def _fields(model: Any) -> Mapping[str, FieldInfo]:
     if issubclass(model, BaseModel):
         declared: Mapping[str, FieldInfo] = model.model_fields
-        # A server's URL before how to log in there, which its settings inherit.
-        return dict(sorted(declared.items(), key=lambda field: field[0] not in ("url", "urls")))
+        # A server's URL before how to log in there, and the proxy last, which settings inherit.
+        return dict(sorted(declared.items(), key=_position))
     schema, types = TypeAdapter(model).json_schema(), get_type_hints(model, include_extras=True)
     return {
         field.name: FieldInfo(
@@ -102,6 +102,10 @@ def _fields(model: Any) -> Mapping[str, FieldInfo]:
         )
         for field in fields(model)
     }
+
+
+def _position(field: tuple[str, FieldInfo]) -> tuple[bool, bool]:
+    return field[0] not in ("url", "urls"), field[0].startswith("proxy")
 
 
 def _model_in(annotation: Any) -> type | None:

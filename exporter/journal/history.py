@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from exporter.errors import JournalError
+from exporter.formatting import moment
 from exporter.journal import rows
 from exporter.journal.db_errors import journal_errors
 from exporter.journal.journal import FILE
@@ -99,7 +100,7 @@ class JournalFile:
             )
         raise JournalError(
             f"the journal {self.place} has too few polls of {system} in that time; it has them "
-            f"since {first:%Y-%m-%d %H:%M:%S} UTC"
+            f"since {moment(first)}"
         )
 
     def close(self) -> None:

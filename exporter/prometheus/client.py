@@ -66,6 +66,9 @@ class PrometheusConfirmer:
     def is_needed(self, vm_name: str, /) -> bool:
         return bool(self._settings.query_of(vm_name))
 
+    async def find_problem(self) -> str:
+        return (await self.evaluate("vector(1)")).problem
+
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         return await asyncio.gather(*(self._ask(one) for one in queries))
 
@@ -112,12 +115,13 @@ def make_session(
         watch: Reports a CA file that becomes invalid.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or the proxy cannot be used.
 
     """
     return http.make_session(
         settings.ssl_context(watch),
         connect_seconds=settings.timeout_seconds,
+        proxies=settings.proxies(),
         force_close=True,
         limit=MAX_CONNECTIONS,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from exporter.formatting import time_of_day
 from exporter.recovery.decide.questions import answerable
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.commands import Command, CommandKind
@@ -54,7 +55,7 @@ def answer_result(command: Command, recovery: Recovery) -> str:
         detail = next((one.detail for one in decision.guard_results if not one.passed), "")
         why = REASONS[decision.failed_guard].format(detail=detail)
         if question is not None and not question.withdrawn:
-            until = f"{question.expires:%H:%M:%S} UTC"
+            until = time_of_day(question.expires)
             return (
                 f"question {number} is approved; no action on {name} yet because {why}; Vergewatch "
                 f"acts when every guard passes, until {until}"

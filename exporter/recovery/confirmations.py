@@ -28,6 +28,17 @@ class Confirmations:
         self._limits = limits
         self.by_vm: Mapping[str, TimedConfirmation] = {}
         """By VM UUID; those that are too old to act on are dropped at the next question."""
+        self.problem = ""
+        """Why Prometheus could not be asked, where recovery does not act without it."""
+        self._probed_at = float("-inf")
+
+    async def probe(self, *, at: float) -> None:
+        """Find out from time to time whether Prometheus answers, before a VM needs it."""
+        confirmer = self._confirmer
+        if confirmer is None or confirmer.goes_on:
+            return
+        if at - self._probed_at >= self._limits.log_read_seconds:
+            self._probed_at, self.problem = at, await confirmer.find_problem()
 
     def use(self, confirmer: Confirmer | None, limits: Limits) -> None:
         """Ask another Prometheus or other queries; answers to the old ones count no more."""

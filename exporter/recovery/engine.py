@@ -158,12 +158,15 @@ class Recovery:
             history=self._actions.history,
             read_only=self._platform.read_only_reason,
             tags_problem=self._enrolment_cache.problem,
-            log_problem=self._diagnoser.log_tail.problem,
+            log_problems=self._diagnoser.log_tail.problems,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
             fell_back=self._control.fell_back,
             confirmer=self.setup.confirmer,
             confirmations=self._confirmations.by_vm,
+            confirmer_problem=self._confirmations.problem,
+            names_clusters=self._enrolment_cache.names_clusters,
+            clusters_problem=self._enrolment_cache.clusters_problem,
         )
 
     @property
@@ -228,7 +231,7 @@ class Recovery:
             if poll.asked_at < self._time.began:
                 return  # requested before this process opened the journal
             at, processed_at = self._time.at(poll.asked_at), self.watched
-            poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
+            poll = self._enrolment_cache.checked(poll._replace(asked_at=at), self.state.cases)
             for because in self._control.expire():
                 self.state = warmed_up(self.state, because, at=self.watched)
             self._observe(poll)
@@ -241,6 +244,7 @@ class Recovery:
             self._remember(poll, lag_seconds=processed_at - at)
             await self._record()
             await self._service_watch.look(self.state.cases, at=self.watched)
+            await self._confirmations.probe(at=self.watched)
             self.report = self._make_report()
 
     async def command(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
@@ -280,6 +284,7 @@ class Recovery:
             self.state = warmed_up(self.state, because, at=self.watched)
         if given.kind is CommandKind.ACCEPT:
             self.state = accepted(self.state, at=self.watched)
+            self._enrolment_cache.accept()
         self.learner.apply(given, self._control.state.taught)
 
     async def _boot(self) -> bool:
@@ -294,7 +299,7 @@ class Recovery:
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         self._time.go_on(start.watched)
         self._status_cache.clear()
-        self._enrolment_cache.reset()
+        self._enrolment_cache.resume(saved.facts)
         self.state = start.state
         self._history = HistoryRecorder(saved.facts, start.watched, saved.log_positions)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)

@@ -7,7 +7,7 @@ complete. What one request brings serves every VM, so their number does not depe
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -84,6 +84,9 @@ class LogTail:
         """Oldest first."""
         self.read_at = float("-inf")
         self.problem = ""
+        """Why the logs could not be read; empty when they were."""
+        self.problems: Mapping[LogTable, str] = {}
+        """Why a log could not be read, or may lack rows."""
         self._known: LogPosition | None = None
         """What an earlier process had read."""
         self._new_rows: list[LogRow] = []
@@ -149,12 +152,9 @@ class LogTail:
         # Rows may appear shortly after newer ones, so two reads overlap.
         since = self._resumes_from or next((one.position for one in self.positions[-2:]), None)
         self.read_at = at
-        try:
-            readings = {table: await self._read(table, since) for table in LogTable}
-        except VergeOSError as error:
-            self.problem = f"the log cannot be read: {error}"
+        readings = await self._read_both(since)
+        if self.problem:
             return None
-        self.problem = ""
         self.is_complete = all(reading.complete for reading in readings.values())
         self._resumes_from = None
         newest = max((row.at for reading in readings.values() for row in reading.rows), default=0.0)
@@ -231,6 +231,19 @@ class LogTail:
         limits = self._limits
         return limits.log_before_seconds + 3 * limits.log_read_seconds + limits.max_gap_seconds
 
+    async def _read_both(self, since: LogPosition | None) -> dict[LogTable, LogReading]:
+        """Return what could be read of each log, and remember the problems."""
+        readings, unread = dict[LogTable, LogReading](), dict[LogTable, str]()
+        for table in LogTable:
+            try:
+                readings[table] = await self._read(table, since)
+            except VergeOSError as error:
+                unread[table] = f"the log cannot be read: {error}"
+        gaps = {table: _gap(table, reading) for table, reading in readings.items()}
+        self.problem = next(iter(unread.values()), "")
+        self.problems = {table: text for table, text in {**gaps, **unread}.items() if text}
+        return readings
+
     async def _read(self, table: LogTable, since: LogPosition | None) -> LogReading:
         key = since.key_of(table) if since is not None else 0
         return await self._platform.log_rows(table, key, MAX_ROWS if key else FIRST_ROWS)
@@ -295,6 +308,15 @@ def subject_of(row: LogRow, vm_names: AbstractSet[str]) -> Subject:
     if row.object_name and is_known and row.object_type in (*RUN_VMS, *SINGLE_OBJECTS):
         return row.object_type, row.object_name
     return MANY
+
+
+def _gap(table: LogTable, reading: LogReading) -> str:
+    """Return why rows may be missing in an answer; empty if it is complete."""
+    if not reading.rows:
+        return f"the log {table} has no rows: what explains a stop cannot be read"
+    if not reading.complete:
+        return f"the log {table} may lack rows: the last answer does not join the one before it"
+    return ""
 
 
 class _TableTail:

@@ -8,6 +8,7 @@ from datetime import datetime
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
+from exporter.formatting import moment
 from exporter.recovery.answers import answer_result, system_of_question
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
@@ -364,7 +365,7 @@ def _unseen(recovery: Recovery, now: datetime) -> str:
         return "no inventory yet"
     if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
         return ""
-    return f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
+    return f"no inventory since {moment(seen)}"
 
 
 def _same_result(one: Decision, other: Decision) -> bool:

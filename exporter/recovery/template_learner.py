@@ -8,6 +8,7 @@ import structlog
 
 from exporter.recovery.detect.context import LogNames, LogUsers
 from exporter.recovery.detect.experience import (
+    MAX_EXAMPLE,
     Experience,
     UnknownRow,
     after_diagnosis,
@@ -32,7 +33,6 @@ from exporter.recovery.report.teaching import blocking_row
 
 log = structlog.get_logger()
 
-MAX_EXAMPLE = 300
 MAX_TEMPLATES_LOGGED = 5
 MAX_ROWS_AT_ONCE = 4000
 """Rows of one read that are learned from, the newest: more would delay other tasks."""

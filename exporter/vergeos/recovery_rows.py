@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec.structs import replace
 
 from exporter.polling.state import TableRows
-from exporter.recovery.model.platform_log import LogRow, LogTable
+from exporter.recovery.model.platform_log import LogRow, LogTable, cut
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos.rows import (
     UNKNOWN_WORD,
@@ -82,7 +82,7 @@ def _log_row(row: MachineLog | Log, key: int) -> LogRow:
         key=key,
         at=row.timestamp / 1e6,
         level=row.level or "",
-        text=row.text or "",
+        text=cut(row.text or ""),
         user=_user_name(row.user),
     )
     if isinstance(row, MachineLog):

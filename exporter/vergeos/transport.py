@@ -15,7 +15,7 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.http import connection_error_reason, read_body
+from exporter.http import ProxyLoginError, connection_error_reason, read_body
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.http_errors import check_status, secrets_of
@@ -172,7 +172,12 @@ class Transport:
         except aiohttp.ClientError as error:
             if request.body is not None and request.body.problem is not None:
                 raise request.body.problem from None
-            no_connection = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+            no_connection = (
+                aiohttp.ClientConnectorError,
+                aiohttp.ConnectionTimeoutError,
+                aiohttp.ClientHttpProxyError,
+                ProxyLoginError,
+            )
             kind = AbsentError if isinstance(error, no_connection) else UnreachableError
             raise kind(f"{path}: {connection_error_reason(error, section='tls')}") from None
         except OSError as error:

@@ -105,7 +105,7 @@ class RecoveryAPI:
 
         get(API_ROOT, _query_handler(SystemQuery, self._status))
         get(f"{API_ROOT}/vms", _query_handler(VMsQuery, self._vms))
-        get(f"{API_ROOT}/explain/{{vm}}", _query_handler(ExplainQuery, self._explain))
+        get(f"{API_ROOT}/explain/{{vm:[^/]+}}", _query_handler(ExplainQuery, self._explain))
         get(f"{API_ROOT}/log", _query_handler(LogQuery, self._log))
         get(f"{API_ROOT}/report", _query_handler(ReportQuery, self._report))
         get(f"{API_ROOT}/patterns", _query_handler(SystemQuery, self._patterns))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from tests.alert_rules import edges
+from tests.alert_rules.other_daemons import DISAGREEING, beside, lagging
 from tests.alert_rules.promtool import ALERTS, Case
 from tests.alert_rules.stories import STORIES, Series, Story, then
 from tools.alert_rules.inhibitions import INHIBITIONS
@@ -14,10 +15,16 @@ ENDLESS = 10**6
 
 @cache
 def all_cases() -> tuple[Case, ...]:
-    return (
+    alone = (
         *(case for story in STORIES for case in _timing(story)),
         *(case for story in STORIES for case in _freezing(story)),
         *edges.CASES,
+    )
+    return (
+        *alone,
+        *DISAGREEING,
+        *(other for case in alone for other in beside(case)),
+        *(other for story in STORIES for case in _timing(story) for other in lagging(case)),
     )
 
 

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from exporter.recovery.decide.inputs import HOLDS
 from tests.alert_rules.promtool import RULE_FILES, Case
 from tests.alert_rules.stories import (
     DISK,
+    INPUT,
     NODE,
     OF_DAEMON,
     OF_DISK,
@@ -632,6 +634,11 @@ RECOVERY = (
            steady(f"vergewatch_recovery_ready{{{SYS}}}", 1)),
     silent("VergeRecoveryNotReady", "it is paused", recovery("paused"),
            steady(f"vergewatch_recovery_ready{{{SYS}}}", 0)),
+    silent("VergeRecoveryInputMissing", "only a guard lacks it, which holds no VM then",
+           *(steady(f'vergewatch_recovery_input_success{{{SYS},input="{one}"}}', 0)
+             for one in HOLDS)),
+    silent("VergeRecoveryInputMissing", "every input is there",
+           steady(f"vergewatch_recovery_input_success{{{INPUT}}}", 1)),
     silent("VergeRecoveryRival", "the circuit breaker is open", recovery("circuit_breaker_open")),
     silent("VergeRecoveryDisarmed", "it is paused", recovery("paused"),
            at=(130, 180))._replace(minutes=2),

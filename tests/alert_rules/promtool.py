@@ -42,6 +42,8 @@ class Case(NamedTuple):
     """The rule files; without any, the file of the alert."""
     place: str = ""
     """A matcher that only the alerts of this case meet; set when the case is written."""
+    more_of_place: str = ""
+    """Further matchers of the alerts that are checked."""
 
 
 def rule_files(case: Case) -> tuple[str, ...]:
@@ -122,7 +124,7 @@ def _named(case: Case, number: int) -> Case:
             }
             for expr, by_step in case.samples_of.items()
         },
-        place=name(_place(case)),
+        place=name(_place(case)) + case.more_of_place,
     )
 
 

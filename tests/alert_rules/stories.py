@@ -24,6 +24,8 @@ NODE = f'{SYS},node_name="n1"'
 OF_NODE = {"system_name": SYSTEM, "node_name": "n1"}
 OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
+OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
+INPUT = f'{SYS},input="machine_logs"'
 
 
 PLANNED_REQUESTS = 758
@@ -228,6 +230,11 @@ STORIES = (
         "VergeRecoveryNotReady",
         (steady(f"vergewatch_recovery_ready{{{SYS}}}", 0), recovery("degraded")),
         OF_SYSTEM,
+    ),
+    Story(
+        "VergeRecoveryInputMissing",
+        (steady(f"vergewatch_recovery_input_success{{{INPUT}}}", 0),),
+        OF_INPUT,
     ),
     Story("VergeRecoveryRival", (recovery("rival"),), OF_SYSTEM),
     Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_SYSTEM, minutes=2),

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +15,10 @@ from exporter.simulator import Simulator, Timings
 from tests.alert_rules.fast_rules import write_fast_rules
 from tests.alert_rules.test_healthy import alerts_of
 from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
+from tests.dashboards.shipped import shipped
 from tests.real_prometheus import Prometheus, prometheus
+from tools.preview import prometheus as preview
+from tools.preview.dashboard import QueryError, TimeRange, queries, query_of
 
 ROOT = Path(__file__).parent.parent.parent
 FASTER = 60
@@ -102,3 +107,82 @@ async def node_fails(system: Simulator, server: Prometheus) -> tuple[set[str], s
     assert mine
     system.world.node_fails("node1")
     return mine, {vm.name for vm in vms} - mine
+
+
+SLOW = {"VERGEWATCH_POLL__FAST_SECONDS": "3", "VERGEWATCH_POLL__INVENTORY_SECONDS": "6"}
+
+
+def recording_in(folder: Path) -> dict[str, str]:
+    """Return the environment of a daemon with recovery and a journal of its own."""
+    return {
+        "VERGEWATCH_RECOVERY__MODE": "shadow",
+        "VERGEWATCH_RECOVERY__DIRECTORY": str(folder),
+    }
+
+
+async def failed_queries(server: Prometheus, chosen: Mapping[str, str]) -> list[str]:
+    """Return the queries of the dashboards that Prometheus cannot evaluate."""
+    end = REAL_TIME.now().timestamp()
+    asked = preview.Prometheus(server.url, server.http, TimeRange(end - 10, end, scrape_seconds=1))
+    failed = []
+    for dashboard in shipped().values():
+        wanted = {name: value for name, value in chosen.items() if "vm" in dashboard.uid}
+        values = preview.filled(dashboard, await asked.choose(dashboard, wanted))
+        targets = [one["target"] for one in dashboard.annotations()]
+        for query in (*map(query_of, targets), *chain(*map(queries, dashboard.panels()))):
+            try:
+                await asked.answer(query, values)
+            except QueryError as error:
+                failed.append(f"{dashboard.uid}: {error}")
+    return failed
+
+
+async def test_rules_and_dashboards_are_right_while_two_daemons_disagree(tmp_path: Path) -> None:
+    async with simulating(timings=TIMINGS) as system, AsyncExitStack() as stack:
+        write_fast_rules(tmp_path, FASTER)
+        env = pointing_at(system)
+        daemons = [
+            await stack.enter_async_context(
+                running({**env, **recording_in(tmp_path / name), **how})
+            )
+            for name, how in (("quick", {}), ("slow", SLOW))
+        ]
+        for daemon in daemons:
+            await daemon.until_up()
+        targets = [{"targets": [urlsplit(daemon.url).netloc]} for daemon in daemons]
+        job = {**documented(), "scrape_interval": "500ms", "static_configs": targets}
+        server = await stack.enter_async_context(
+            prometheus(
+                tmp_path, {}, every="500ms", rule_files=["*.rules.yml"], scrape_configs=[job]
+            )
+        )
+        vms = [vm for vm in system.world.live_vms() if vm.machine.status.running]
+        await server.ask_until("vergewatch_vm_running == 1", 2 * len(vms))
+        await server.ask_until("vm_node:vergewatch_vm_running:max == 1", len(vms))
+
+        migrated, renamed, crashed = vms[:3]
+        assert system.world.migrate(migrated.key)
+        system.world.renames(renamed.key, "renamed")
+        system.world.crash(crashed.key)
+        disagreed = False
+        for quarter in range(24):
+            await REAL_TIME.sleep(0.25)
+            alerts = alerts_of(await evaluated(server))
+            assert not any("instance" in alert["labels"] for alert in alerts)
+            assert (
+                await server.ask("count by (vm_id) (vm_node:vergewatch_vm_running:max) > 1") == []
+            )
+            found = await server.ask("count by (vm_id, vm_name) (vergewatch_vm_info) == 1")
+            disagreed = disagreed or {"renamed", renamed.name} <= {
+                one["vm_name"] for one, _ in found
+            }
+            if quarter % 6 == 5:
+                assert await failed_queries(server, {"vm": migrated.name}) == []
+
+        assert disagreed
+        await daemons[1].end()
+        await server.ask_until('up{job="vergewatch"} == 0', 1)
+        await REAL_TIME.sleep(1)
+        down = {alert["labels"]["alertname"]: alert for alert in alerts_of(await evaluated(server))}
+    assert down["VergeExporterDown"]["labels"]["instance"] == targets[1]["targets"][0]
+    assert down["VergeVMDown"]["labels"]["vm_id"] == str(crashed.key)

@@ -81,6 +81,14 @@ async def test_check_reports_unreadable_tables() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fault", "settings"),
+    [
+        ("status", {"code": 403, "text": "Permission denied"}),
+        ("empty_list", {}),
+        ("missing_key", {"share": 1.0}),
+    ],
+)
+@pytest.mark.parametrize(
     ("path", "says"),
     [
         ("nodes", "recovery cannot start any VM without the table nodes"),
@@ -89,17 +97,41 @@ async def test_check_reports_unreadable_tables() -> None:
         ("logs", "recovery cannot start any VM without the log logs"),
     ],
 )
-async def test_check_fails_without_an_input_of_recovery(path: str, says: str) -> None:
+async def test_check_fails_without_an_input_of_recovery(
+    path: str, says: str, fault: str, settings: dict[str, Any]
+) -> None:
+    if (path, fault) == ("tag_members", "empty_list"):
+        pytest.skip("a system may have no tags")
     async with simulating() as system:
-        system.faults.turn_on("status", path=path, code=403, text="Permission denied")
+        system.faults.turn_on(fault, path=path, **settings)
 
         code, out, _ = await ran("check", **pointing_at(system))
-        without_recovery, _, _ = await ran(
-            "check", VERGEWATCH_RECOVERY__MODE="off", **pointing_at(system)
-        )
+        without_recovery = 0
+        if fault == "status":
+            without_recovery, _, _ = await ran(
+                "check", VERGEWATCH_RECOVERY__MODE="off", **pointing_at(system)
+            )
 
     assert (code, without_recovery) == (1, 0)
     assert says in out
+
+
+@pytest.mark.parametrize("fault", ["status", "empty_list"])
+@pytest.mark.parametrize(
+    ("table", "guard"),
+    [("cluster_tiers", "storage_available"), ("update_settings", "no_platform_update")],
+)
+async def test_check_tells_of_a_table_without_which_a_guard_holds_no_vm(
+    table: str, guard: str, fault: str
+) -> None:
+    async with simulating() as system:
+        options: dict[str, Any] = {"code": 403} if fault == "status" else {}
+        system.faults.turn_on(fault, path=table, **options)
+
+        code, out, _ = await ran("check", **pointing_at(system))
+
+    assert code == 0
+    assert f"no rows, or hidden from this user: the guard {guard} holds no VM" in out
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ async def test_explain_fits_the_terminal(daemon: Daemon, columns: str) -> None:
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
     assert flat.startswith(
-        "web-02 crashed again at 00:42:20 after Vergewatch restarted it 3 times within 1 h. "
+        "web-02 crashed again at 00:42:20 UTC after Vergewatch restarted it 3 times within 1 h. "
         "Vergewatch takes no more action until"
     )
     assert "state: quarantined (system production, key " in flat
@@ -208,14 +208,14 @@ async def test_report_of_an_earlier_period(daemon: Daemon) -> None:
     _, text, _ = await ran("recovery", "report", *times, **daemon.env)
 
     assert text.startswith("production: 1 downtime of enrolled VMs;")
-    assert "period: 2026-01-01 00:00 to 2026-01-01 00:20 UTC" in text
+    assert "period: 2026-01-01 00:00 UTC to 2026-01-01 00:20 UTC" in text
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (("--since", "yesterday"), "since (yesterday) must be a duration such as 7d or 12h, or a"),
-        (("--since", "2100-01-01"), "since (2100-01-01 00:00) is not before until ("),
+        (("--since", "2100-01-01"), "since (2100-01-01 00:00 UTC) is not before until ("),
         (("--csv", "--json"), "--json, --csv and --html exclude each other; pass one of them"),
         (("--html", "/nowhere/report.html"), "cannot write /nowhere/report.html: No such file"),
     ],
@@ -233,7 +233,7 @@ async def test_json_is_the_response(daemon: Daemon) -> None:
 
     assert '"readiness": "active"' in out
     assert '"state": "quarantined"' in out
-    assert '"sentence": "web-01 crashed at 00:10:40' in told
+    assert '"sentence": "web-01 crashed at 00:10:40 UTC' in told
 
 
 async def test_command_has_the_login_name_as_owner(idle: Daemon) -> None:

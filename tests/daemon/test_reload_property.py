@@ -26,6 +26,7 @@ from exporter.daemon.app import Parts
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
 from exporter.daemon.systems import SystemManager, WatchedSystem
+from exporter.daemon.systems import _plan as plan_of
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
@@ -126,7 +127,7 @@ def polls_by(daemon: Daemon, new: Settings) -> bool:
     poller = daemon.watched.poller
     return (
         tuple(poller._schedules.values()) == tuple(system.schedules)
-        and poller._plan.stale_after_polls == system.poll.stale_after_polls
+        and poller._plan == plan_of(system)
         and poller._source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 
@@ -277,6 +278,16 @@ def observer(place: Place) -> Callable[[Daemon, Settings], bool] | None:
     return next((OBSERVED[group] for group in groups if group in OBSERVED), None)
 
 
+def words(schema: Any) -> list[str]:
+    """Return every word that a setting may be limited to."""
+    if isinstance(schema, list):
+        return [word for one in schema for word in words(one)]
+    if not isinstance(schema, dict):
+        return []
+    own = [word for word in schema.get("enum", ()) if isinstance(word, str)]
+    return own + [word for one in schema.values() for word in words(one)]
+
+
 def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
     """Yield values, one of which is valid and new, whatever setting has *value*."""
     if isinstance(value, bool):
@@ -288,7 +299,7 @@ def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
     if place == ("secrets_dir",):
         yield str(folder)
     yield str(folder / "pem")
-    yield from ("debug", "console", "basic", "hold", "go_on", "enforce", "no", "off")
+    yield from words(Settings.model_json_schema())
     yield from (":1234", "/m", "http://127.0.0.1:4", 'max(up{vm="{{vm}}"}[{{window}}])', "x")
     yield from (
         [{"names": ["x"], "policy": "no"}],

@@ -61,6 +61,9 @@ class Probes:
     def is_needed(self, _vm_name: str, /) -> bool:
         return self.needed
 
+    async def find_problem(self) -> str:
+        return self.problem
+
     def probe(self) -> None:
         """Probe every VM now; called as time passes."""
         assert self.harness is not None

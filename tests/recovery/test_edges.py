@@ -801,7 +801,7 @@ FREE = Facts(
         history=ActionHistory(LIMITS),
         read_only="",
         tags_problem="",
-        log_problem="",
+        log_problems={},
         maintenance_windows=(),
         silences=None,
     ),

@@ -3,22 +3,24 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.model import Cluster, Inventory
 from exporter.recovery.model.cases import Enrolment, Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.observe.enrolment_cache import EnrolmentCache
+from exporter.recovery.observe.enrolment_cache import TAGS_UNREAD, EnrolmentCache
 from tests.recovery.inventory_values import ENROLLED, inventory, poll, vm
 
 RULES = (EnrolmentRule(policy=Policy.ALWAYS),)
 CLUSTER_RULES = (*RULES, EnrolmentRule(clusters=("prod",), policy=Policy.ALWAYS))
 TABLES: dict[str, object] = {"vms": object(), "tags": object(), "clusters": object()}
+PROD = Cluster(7, "prod")
 CURRENT: dict[str, Enrolment] = {"u9": ENROLLED}
 
 
 def shown(tables: dict[str, object] | None = None, **fields: Any) -> Inventory:
     sources = TABLES if tables is None else tables
-    return inventory([vm()], sources=sources, clusters=[Cluster(7, "prod")], **fields)
+    return inventory([vm()], sources=sources, clusters=[PROD], **fields)
 
 
 def test_enrolments_are_kept_while_the_tables_are_the_same_objects() -> None:
@@ -43,15 +45,13 @@ def test_enrolments_are_worked_out_again_when_a_table_changes(table: str) -> Non
 
 def test_enrolments_are_kept_while_the_tags_or_the_inventory_cannot_be_read() -> None:
     cache = EnrolmentCache(RULES)
+    cache.checked(poll(shown()), {})
     cache.enrolments(shown(), CURRENT)
-    assert not cache.problem
 
-    assert cache.enrolments(None, CURRENT) is CURRENT
-    assert not cache.problem
-    assert cache.enrolments(shown({}, tags=None), CURRENT) is CURRENT
-    assert "tags" in cache.problem
-    assert cache.enrolments(shown(), CURRENT) is CURRENT
-    assert not cache.problem
+    for seen, problem in ((None, ""), (shown({}, tags=None), TAGS_UNREAD), (shown(), "")):
+        cache.checked(poll(seen), {})
+        assert cache.enrolments(seen, CURRENT) is CURRENT
+        assert cache.problem == problem
 
 
 def test_enrolments_are_kept_while_clusters_that_a_rule_names_cannot_be_read() -> None:
@@ -60,9 +60,9 @@ def test_enrolments_are_kept_while_clusters_that_a_rule_names_cannot_be_read() -
     stale = {name: table for name, table in TABLES.items() if name != "clusters"}
 
     assert cache.enrolments(shown(stale), CURRENT) is CURRENT
-    assert "clusters" in cache.problem
+    assert "clusters" in cache.clusters_problem
     assert cache.enrolments(shown(), CURRENT) is CURRENT
-    assert not cache.problem
+    assert not cache.clusters_problem
     assert EnrolmentCache(RULES).enrolments(shown(stale), CURRENT) is not CURRENT
 
 
@@ -99,22 +99,23 @@ def test_rejected_poll_without_an_inventory_undoes_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "tables", "tags", "usable"),
+    ("rules", "clusters", "tags", "usable"),
     [
         (RULES, {}, {}, True),
         (RULES, {}, None, False),
         (CLUSTER_RULES, {}, {}, False),
-        (CLUSTER_RULES, {"clusters": {}}, {}, True),
-        (CLUSTER_RULES, {"clusters": {}}, None, False),
+        (CLUSTER_RULES, {7: PROD}, {}, True),
+        (CLUSTER_RULES, {7: PROD}, None, False),
     ],
 )
 def test_first_inventory_counts_once_the_tags_and_the_clusters_of_rules_were_read(
-    rules: tuple[EnrolmentRule, ...], tables: dict[str, object], tags: Any, usable: bool
+    rules: tuple[EnrolmentRule, ...], clusters: dict[int, Cluster], tags: Any, usable: bool
 ) -> None:
     cache = EnrolmentCache(rules)
-    first = poll(shown(tables, tags=tags))
+    tables: dict[str, object] = {"clusters": clusters} if clusters else {}
+    first = poll(replace(shown(tables, tags=tags), clusters=clusters))
 
-    found = cache.checked(first)
+    found = cache.checked(first, {})
 
     if usable:
         assert found is first
@@ -129,6 +130,6 @@ def test_later_inventory_counts_without_tags_and_clusters() -> None:
     cache.enrolments(shown(), CURRENT)
     later, unread = poll(shown({}, tags=None)), poll(None, problem="no answer")
 
-    assert cache.checked(later) is later
-    assert cache.checked(unread) is unread
-    assert EnrolmentCache(RULES).checked(unread) is unread
+    assert cache.checked(later, {}) is later
+    assert cache.checked(unread, {}) is unread
+    assert EnrolmentCache(RULES).checked(unread, {}) is unread

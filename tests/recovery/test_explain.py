@@ -107,8 +107,8 @@ def test_restarted_vm_is_explained_in_one_line() -> None:
     harness.advance(100)
 
     assert explained(harness, "web-01").sentence == (
-        "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
-        "and it has been up since 00:11:40."
+        "web-01 crashed at 00:10:40 UTC. Vergewatch started it at 00:11:20 UTC, "
+        "and it has been up since 00:11:40 UTC."
     )
 
 
@@ -116,7 +116,7 @@ def test_vm_without_downtime_is_up_and_enrolled() -> None:
     found = explained(stage(), "web-01")
 
     assert found.sentence == (
-        "web-01 is up, without downtime since Vergewatch first saw it at 00:00:20."
+        "web-01 is up, without downtime since Vergewatch first saw it at 00:00:20 UTC."
     )
     assert found.enrolled is True
     assert (found.policy, found.policy_source) == ("on-failure", "tag recovery/auto")
@@ -132,7 +132,7 @@ def test_vm_stopped_by_user_quotes_the_log_row() -> None:
 
     assert found.state == "stopped"
     assert found.sentence.startswith(
-        "db-01 has been down since 00:10:40: a user stopped it (“VM action 'kill' sent"
+        "db-01 has been down since 00:10:40 UTC: a user stopped it (“VM action 'kill' sent"
     )
     assert "by anna" in found.sentence
     assert found.sentence.endswith("). Vergewatch does not start it.")
@@ -157,7 +157,8 @@ def test_vm_first_seen_down_is_not_a_crash() -> None:
     found = explained(harness, "web-01")
 
     assert found.sentence == (
-        "web-01 was already down when Vergewatch first saw it at 00:00:20, so a crash cannot be "
+        "web-01 was already down when Vergewatch first saw it at 00:00:20 UTC, "
+        "so a crash cannot be "
         "proven. Vergewatch does not start it."
     )
     assert found.fixes == ("start the VM once",)
@@ -205,8 +206,8 @@ def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
     harness.advance(400)
 
     assert explained(harness, "web-01").sentence == (
-        "web-01 crashed at 00:10:40. In enforce mode, Vergewatch would have started it at "
-        "00:11:20. The mode is shadow, so an operator must start it."
+        "web-01 crashed at 00:10:40 UTC. In enforce mode, Vergewatch would have started it at "
+        "00:11:20 UTC. The mode is shadow, so an operator must start it."
     )
 
 
@@ -241,7 +242,7 @@ def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
         harness.advance(400)
 
     assert explained(harness, "web-02").sentence == (
-        "web-02 crashed again at 00:30:40 after Vergewatch restarted it 3 times within 1 h. "
+        "web-02 crashed again at 00:30:40 UTC after Vergewatch restarted it 3 times within 1 h. "
         "Vergewatch takes no more action until the VM is started, or an operator runs "
         "`vergewatch recovery clear web-02 --reason ...`."
     )
@@ -297,7 +298,8 @@ def test_hung_vm_is_unresponsive_not_crashed() -> None:
     harness.advance(400)
 
     assert explained(harness, "queue-01").sentence.startswith(
-        "queue-01 became unresponsive at 00:10:40. Vergewatch does not act on it now because the "
+        "queue-01 became unresponsive at 00:10:40 UTC. Vergewatch does not act "
+        "on it now because the "
         "next action is not allowed"
     )
 
@@ -421,8 +423,9 @@ def test_failed_action_precedes_the_next_one() -> None:
     )
 
     assert found == (
-        "web-01 crashed at 00:00:50. Vergewatch started it at 00:01:40, which did not bring it "
-        "up, then started it at 00:06:20, and it has been up since 00:06:40."
+        "web-01 crashed at 00:00:50 UTC. Vergewatch started it at 00:01:40 "
+        "UTC, which did not bring it "
+        "up, then started it at 00:06:20 UTC, and it has been up since 00:06:40 UTC."
     )
 
 
@@ -437,7 +440,7 @@ def test_refused_action_gives_the_refusal() -> None:
     )
 
     assert (
-        "Vergewatch asked VergeOS to start it at 00:01:40, which VergeOS refused for lack of "
+        "Vergewatch asked VergeOS to start it at 00:01:40 UTC, which VergeOS refused for lack of "
         "resources"
     ) in found
     assert "the backoff after the last action has not elapsed: 280 s left" in found
@@ -468,7 +471,7 @@ def test_action_never_sent_is_left_out() -> None:
         ])
     )  # fmt: skip
 
-    assert "00:01:40" not in found
+    assert "00:01:40 UTC" not in found
 
 
 def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None:
@@ -485,7 +488,8 @@ def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None
     )  # fmt: skip
 
     assert found == (
-        "web-01 is up. It was down from 00:00:50 to 00:06:40: a user stopped it (“off” by anna "
+        "web-01 is up. It was down from 00:00:50 UTC to 00:06:40 UTC: a user "
+        "stopped it (“off” by anna "
         "(log row 4)). It came back without Vergewatch."
     )
 
@@ -500,7 +504,8 @@ def test_unknown_cause_needs_an_operator() -> None:
     )
 
     assert found == (
-        "web-01 has been down since 00:00:50, and the cause is unknown: the VergeOS log could not "
+        "web-01 has been down since 00:00:50 UTC, and the cause is unknown: "
+        "the VergeOS log could not "
         "be read (the log answered 500). Vergewatch does not start it. An operator must check it "
         "and start it."
     )
@@ -509,7 +514,7 @@ def test_unknown_cause_needs_an_operator() -> None:
 def test_time_of_another_day_has_its_date() -> None:
     found = sentence(of(State.UNKNOWN, changes=[FELL])._replace(now=at(90_000)))
 
-    assert "since 2026-01-01 00:00:50" in found
+    assert "since 2026-01-01 00:00:50 UTC" in found
 
 
 def test_name_with_braces_is_not_a_format() -> None:

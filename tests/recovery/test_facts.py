@@ -61,6 +61,8 @@ class Silenced:
         self.names = names
         self.asked: list[VMLocation] = []
 
+    are_needed = True
+
     async def refresh(self) -> None:
         pass
 
@@ -79,6 +81,9 @@ class Asked:
 
     def is_needed(self, vm_name: str, /) -> bool:
         return vm_name in self.names
+
+    async def find_problem(self) -> str:
+        return ""
 
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         raise AssertionError

@@ -225,6 +225,8 @@ class NamedSilence:
 
     unknown = ""
 
+    are_needed = True
+
     async def refresh(self) -> None:
         pass
 
@@ -370,6 +372,9 @@ class ProbesThatSucceed:
 
     def is_needed(self, _vm_name: str, /) -> bool:
         return True
+
+    async def find_problem(self) -> str:
+        return ""
 
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         return [Confirmation("down", (0.0,)) for _ in queries]

@@ -6,15 +6,11 @@ import pytest
 
 from exporter.model import Node
 from exporter.recovery.decide.facts import SystemFacts
-from exporter.recovery.decide.readiness import (
-    NODES_MISSING,
-    Readiness,
-    ReadinessState,
-    missing_inputs,
-    readiness_now,
-)
+from exporter.recovery.decide.inputs import NODES_MISSING, missing_inputs
+from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.platform_log import LogTable
 from exporter.recovery.observe.circuit_breaker import BreakerState, CircuitBreaker
 from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.platform_history import PlatformHistory
@@ -150,16 +146,20 @@ def test_warm_up_tells_what_is_left_of_it(lasted: float, polls: int, to_go: str)
     [
         ({}, []),
         ({"tags_problem": "tags: 403"}, ["tags: 403"]),
-        ({"log_problem": "logs: 403"}, ["logs: 403"]),
+        ({"log_problems": {LogTable.LOGS: "logs: 403"}}, ["logs: 403"]),
         ({"read_only": "403"}, ["no write access: 403"]),
         ({"read_only": "403", "mode": Mode.ASK}, ["no write access: 403"]),
         ({"read_only": "403", "mode": Mode.SHADOW}, []),
         (
-            {"read_only": "403", "mode": Mode.SHADOW, "log_problem": "logs: 403"},
-            ["logs: 403", "no write access: 403"],
+            {"read_only": "403", "mode": Mode.SHADOW, "log_problems": {LogTable.LOGS: "logs: 403"}},
+            ["logs: 403"],
         ),
         (
-            {"tags_problem": "tags: 403", "log_problem": "logs: 403", "read_only": "403"},
+            {
+                "tags_problem": "tags: 403",
+                "log_problems": {LogTable.LOGS: "logs: 403"},
+                "read_only": "403",
+            },
             ["tags: 403", "logs: 403", "no write access: 403"],
         ),
     ],

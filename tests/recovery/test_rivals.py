@@ -287,3 +287,43 @@ def test_action_whose_row_was_read_explains_no_row_that_is_read_later() -> None:
     assert rivals(finder, [by_us()], actions) == []
     assert rivals(finder, [], actions, SENT_AT + 10) == []
     assert rivals(finder, [late, in_system_log()], actions, SENT_AT + 10) == [late]
+
+
+def test_rival_that_starts_days_later_is_noticed_at_its_first_action() -> None:
+    harness = Harness(setup=AWARE).warm()
+    harness.world.crash("web-01")
+    harness.advance(HOUR)
+    assert readiness(harness) is ReadinessState.ACTIVE
+    before = len(harness.asked())
+
+    down(harness, "web-02")
+    other_starts(harness, "web-02")
+    harness.world.crash("web-01")
+    harness.advance(1800)
+
+    assert readiness(harness) is ReadinessState.RIVAL
+    assert len(harness.asked()) == before
+
+
+def test_vm_that_another_user_has_started_is_not_started_again() -> None:
+    harness = Harness(setup=AWARE).warm()
+
+    for _ in range(4):
+        harness.world.crash("web-01")
+        harness.advance(EVERY)
+        harness.world.operator_starts("web-01", user="other-robot")
+        harness.advance(600)
+
+    assert harness.running("web-01")
+    assert not harness.asked()
+    assert readiness(harness) is ReadinessState.ACTIVE  # it looks like a person
+
+
+def test_stop_by_the_user_of_another_instance_is_a_stop() -> None:
+    harness = Harness(setup=AWARE).warm()
+
+    harness.world.operator_stops("web-01", graceful=False, user="other-robot")
+    harness.advance(600)
+
+    assert not harness.running("web-01")
+    assert not harness.asked()

@@ -72,8 +72,8 @@ async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
     found = await service.explain("web-01")
 
     assert found.sentence == (
-        "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
-        "and it has been up since 00:11:40."
+        "web-01 crashed at 00:10:40 UTC. Vergewatch started it at 00:11:20 UTC, "
+        "and it has been up since 00:11:40 UTC."
     )
     assert found.decision is not None
     assert [line.kind for line in found.history].count("action") == 1
@@ -468,7 +468,8 @@ async def test_long_list_has_times(office: Opening) -> None:
 
     assert len(everyone) > 25
     assert (
-        "has been up since 00:11:40" in next(one for one in everyone if one.vm == "web-01").sentence
+        "has been up since 00:11:40 UTC"
+        in next(one for one in everyone if one.vm == "web-01").sentence
     )
 
 
@@ -584,6 +585,8 @@ async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> No
 
 class AliceIsAtIt:
     unknown = "another Alertmanager is silent"
+
+    are_needed = True
 
     async def refresh(self) -> None:
         pass

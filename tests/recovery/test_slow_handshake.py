@@ -26,6 +26,7 @@ from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from exporter.simulator.world.machines import VM
 from tests.daemon.test_daemon import self_signed
 from tests.daemon_process import REAL_TIME, Daemon, running
+from tests.http_proxy import proxying
 from tests.recovery.slow_tls import SlowTLS, slow_tls
 
 PATIENCE_SECONDS = 20.0
@@ -117,7 +118,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def about_to_act(folder: Path, **limits: float) -> AsyncIterator[Scene]:
+async def about_to_act(folder: Path, *, proxy: str = "", **limits: float) -> AsyncIterator[Scene]:
     """Crash a VM, and return when the daemon waits for the handshake for its action."""
     certificate, key = self_signed(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -146,6 +147,7 @@ async def about_to_act(folder: Path, **limits: float) -> AsyncIterator[Scene]:
             {
                 "VERGEWATCH_URL": f"https://127.0.0.1:{relay.port}",
                 "VERGEWATCH_API_KEY": system.api_key,
+                "VERGEWATCH_PROXY": proxy,
                 "VERGEWATCH_TLS__CA_FILE": str(certificate),
                 "VERGEWATCH_POLL__FAST_SECONDS": "0.3",
                 "VERGEWATCH_API__TIMEOUT_SECONDS": "15",
@@ -254,6 +256,28 @@ async def test_action_forbidden_just_before_the_end_of_its_handshake_is_not_sent
         await scene.until(lambda: any(outcome for _, outcome, _ in scene.intents()))
 
         assert not scene.posted
+
+
+@pytest.mark.parametrize("forbid", [None, touch, tag])
+async def test_handshake_in_the_tunnel_of_a_proxy_is_like_any_other(
+    forbid: Callable[[Scene], Awaitable[None]] | None, tmp_path: Path
+) -> None:
+    async with (
+        proxying() as proxy,
+        about_to_act(tmp_path, proxy=proxy.url, reread_age_seconds=1.2) as scene,
+    ):
+        await asyncio.wait_for(scene.relay.held.wait(), PATIENCE_SECONDS)
+        tunnels = len(proxy.asked)
+        if forbid is not None:
+            await forbid(scene)
+        await REAL_TIME.sleep(HANDSHAKE_SECONDS)
+        scene.relay.holds = False
+        scene.relay.go_on.set()
+        await scene.until(lambda: any(outcome for _, outcome, _ in scene.intents()))
+
+        assert tunnels
+        assert all(line.startswith("CONNECT ") for line in proxy.asked)
+        assert bool(scene.posted) is (forbid is None)
 
 
 async def test_slow_handshake_alone_prevents_no_action(tmp_path: Path) -> None:

@@ -122,8 +122,9 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
     assert incident.avoidable_seconds == 1760
     assert summary.avoidable_seconds == 1760
     assert summary_text(summary).splitlines()[-1] == (
-        "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s)"
-        "; started by anna at 00:40:40; 29 min avoidable downtime"
+        "    2026-01-01 00:10:40 UTC web-01: crashed; would have been started "
+        "at 00:11:20 UTC (after 40 s)"
+        "; started by anna at 00:40:40 UTC; 29 min avoidable downtime"
         "; the action would have been right: anna started the VM"
     )
 
@@ -296,8 +297,8 @@ def test_action_on_another_day_than_the_crash_has_its_date() -> None:
     summary = of([FELL, HELD], [late])
     acted = of([FELL, HELD], [], [attempt(DAY, Outcome.CONFIRMED)])
 
-    assert "would have been started at 2026-01-02 00:00:00 (after" in summary_text(summary)
-    assert "acted at 2026-01-02 00:00:00, which succeeded" in summary_text(acted)
+    assert "would have been started at 2026-01-02 00:00:00 UTC (after" in summary_text(summary)
+    assert "acted at 2026-01-02 00:00:00 UTC, which succeeded" in summary_text(acted)
 
 
 def test_action_never_sent_is_not_counted() -> None:

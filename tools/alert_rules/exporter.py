@@ -3,7 +3,7 @@
 from functools import partial
 
 from exporter.alerting.alerts import AlertName
-from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, ON_SYSTEM, SYSTEM, TABLE, by, lookup
+from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, SYSTEM, TABLE, by, lookup
 from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Severity, defined
 from tools.alert_rules.thresholds import INVENTORY_AGE_SECONDS
 
@@ -109,11 +109,12 @@ time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
     _system_alert(
         name="VergeAPIBudgetLow",
         severity=Severity.WARNING,
-        # The remaining share of the schedule of an hour: a minute and a half's worth.
-        expr=f"""\
-{by(SYSTEM, "vergewatch_api_requests_remaining")}
-< {ON_SYSTEM}
-0.025 * {by(SYSTEM, "vergewatch_api_requests_planned")}""",
+        # The remaining share of the schedule of an hour: a minute and a half's worth. Each daemon
+        # has its own.
+        expr="""\
+min by (system_name) (
+  vergewatch_api_requests_remaining < 0.025 * vergewatch_api_requests_planned
+)""",
         for_="15m",
         keep_firing_for=MUTING,
         summary="The API request budget of a system is nearly used.",

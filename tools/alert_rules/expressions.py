@@ -1,4 +1,10 @@
-"""Shared parts of expressions and texts."""
+"""
+Shared parts of expressions and texts.
+
+Several daemons may watch one system, and disagree until each has polled. So no expression may match
+raw series of one daemon with those of another, other than with ``and``, ``or`` and ``unless``; what
+any daemon reports of a VM or node alerts, and a system is unreadable only if none can read it.
+"""
 
 VM = ("system_name", "vm_id", "vm_name")
 """A VM's identity. The node is not part of it: a migration would restart ``for``."""
@@ -6,6 +12,7 @@ FILESYSTEM = (*VM, "mountpoint")
 NODE = ("system_name", "node_name")
 SYSTEM = ("system_name",)
 TABLE = ("system_name", "table")
+INPUT = ("system_name", "input")
 DAEMON = ("job", "instance")
 
 ON_VM = "on (system_name, vm_id)"
@@ -26,6 +33,16 @@ def by(labels: tuple[str, ...], expr: str) -> str:
     return f"max by ({', '.join(labels)}) ({expr})"
 
 
+def one_for_each(labels: tuple[str, ...], expr: str) -> str:
+    """
+    Return one series of *expr* for each object, which daemons may show with different labels.
+
+    Not for alerts: which series that is may change at any evaluation, which would restart ``for``.
+    For the minutes until all daemons know the new name of a VM, its alerts have both names.
+    """
+    return f"topk by ({', '.join(labels)}) (1, {expr})"
+
+
 def firing(*names: str) -> str:
     """Return the selector of the firing alerts with these names."""
     match = f'="{names[0]}"' if len(names) == 1 else f'=~"{"|".join(names)}"'
@@ -34,13 +51,14 @@ def firing(*names: str) -> str:
 
 def grown(counter: str, window: str) -> str:
     """
-    Return by how much a system's counter grew within *window*.
+    Return by how much a system's counter grew within *window*, in the daemon where it grew most.
 
-    Unlike ``increase``, this counts the first event: a counter that appears with 1 was 0 before.
+    Unlike ``increase``, this counts the first event: a counter that appears with 1 was 0 before, as
+    was one that fell, since its daemon was restarted.
     """
-    now = f"sum by (system_name) ({counter})"
-    before = f"sum by (system_name) ({counter} offset {window})"
-    return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
+    grown_by = f"{counter}\n    - ({counter} offset {window} <= {counter} or 0 * {counter})"
+    of_each = f"sum by (system_name, job, instance) (\n    {grown_by}\n  )"
+    return f"max by (system_name) (\n  {of_each}\n)"
 
 
 # Parts of descriptions.
@@ -94,7 +112,7 @@ WHAT_IS_KNOWN = (
 def named(state: str, *more: str) -> str:
     """Return a template with the names of the first VMs in *state*, a pattern."""
     matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
-    query = f"{STATE_INFO}{{{matchers}}}"
+    query = one_for_each(VM[:2], by(VM, f"{STATE_INFO}{{{matchers}}}"))
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
     name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
     return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"

@@ -23,7 +23,13 @@ INHIBITIONS = (
     # The state of a system without fresh data is unknown.
     Inhibition(
         ("VergeSystemDataStale", "VergeAuthenticationFailed"),
-        (*_OF_VMS, *_OF_NODES, "VergeTableFailing", "VergeRecoveryNotReady"),
+        (
+            *_OF_VMS,
+            *_OF_NODES,
+            "VergeTableFailing",
+            "VergeRecoveryNotReady",
+            "VergeRecoveryInputMissing",
+        ),
         ("system_name",),
     ),
     # Rejected credentials cause stale data.

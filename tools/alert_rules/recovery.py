@@ -3,9 +3,11 @@
 from functools import partial
 
 from exporter.alerting.alerts import AlertName
+from exporter.recovery.decide.inputs import HOLDS
 from tools.alert_rules.expressions import (
     DOWN_STATES,
     ENROLLED,
+    INPUT,
     OF_SYSTEM,
     OF_VM,
     ON_SYSTEM,
@@ -33,6 +35,7 @@ from tools.alert_rules.model import (
 
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
 _QUESTION = "vergewatch_recovery_vm_question_info"
+_ONLY_HOLDS = "|".join(HOLDS)
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
 _QUARANTINED_FOR = lookup(
@@ -67,7 +70,7 @@ def _vms_in_state(matchers: str, longer_than: str, condition: str = "") -> str:
     """Return the expression that counts, by system, the VMs that stay in a recovery state."""
     return f"""\
 count by (system_name) (
-  {by(VM, f"{STATE_INFO}{{{matchers}}}")}
+  {by(VM[:2], f"{STATE_INFO}{{{matchers}}}")}
   and {ON_VM} (time() - {STATE_SINCE} > {seconds(longer_than)}){condition}
 ) > 0"""
 
@@ -80,9 +83,7 @@ ALERTS = (
 {by(VM, 'vergewatch_recovery_vm_last_action_info{outcome=~"failed|unknown"}')} == 1
 and {ON_VM} {STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}
 unless {ON_VM} (
-  {by(VM, "vergewatch_vm_start_timestamp_seconds")}
-  > {ON_VM}
-  {by(VM, _LAST_ACTION)}
+  {by(VM[:2], "vergewatch_vm_start_timestamp_seconds")} > {by(VM[:2], _LAST_ACTION)}
 )""",
         keep_firing_for=MUTING,
         description=f"The last recovery action on {OF_VM} failed or has no known outcome, and the "
@@ -174,7 +175,7 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
     ),
     _recovery_alert(
         **defined(AlertName.JOURNAL_DOWN),
-        expr=f"{by(SYSTEM, 'vergewatch_recovery_journal_up')} == 0",
+        expr=f"{by(SYSTEM, 'vergewatch_recovery_journal_up == 0')}",
         for_="2m",
         keep_firing_for=MUTING,
         description=f"Recovery could not write the journal of {OF_SYSTEM} for more than {FOR}. "
@@ -192,6 +193,20 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         summary="Recovery is in mode ask or enforce but not ready.",
         description=f"Recovery of {OF_SYSTEM} has not been ready for more than {FOR}."
         f"{_READINESS} It does not restart VMs. Run `vergewatch recovery status`.",
+    ),
+    _recovery_alert(
+        name="VergeRecoveryInputMissing",
+        severity=Severity.WARNING,
+        identity=INPUT,
+        # In every mode: without its inputs, recovery cannot tell a crash from a stop either.
+        expr=f"""\
+{by(INPUT, f'vergewatch_recovery_input_success{{input!~"{_ONLY_HOLDS}"}}')} == 0""",
+        for_="10m",
+        keep_firing_for=MUTED,
+        summary="Recovery lacks an input that it needs.",
+        description=f"The input {{{{ $labels.input }}}} of recovery of {OF_SYSTEM} has been "
+        f"missing for more than {FOR}. Without it recovery starts no VM, and may not tell a "
+        "crash from a stop. Run `vergewatch recovery status` and `vergewatch check`.",
     ),
     _recovery_alert(
         **defined(AlertName.DISARMED),

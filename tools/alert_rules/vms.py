@@ -21,6 +21,7 @@ from tools.alert_rules.expressions import (
     by,
     firing,
     lookup,
+    one_for_each,
 )
 from tools.alert_rules.model import (
     FOR,
@@ -74,7 +75,7 @@ unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
         "system:vergewatch_vm_unwanted_down:count",
         ("system_name",),
         f"""\
-count by (system_name) ({UNWANTED_DOWN})
+count by (system_name) ({by(VM[:2], UNWANTED_DOWN)})
 or
 0 * max by (system_name) (vergewatch_up == 1)""",
         "The number of those VMs; 0 where there is none, absent where the system cannot be polled.",
@@ -83,10 +84,10 @@ or
         "vm_node:vergewatch_vm_running:max",
         (*VM, "cluster_name", "node_name"),
         f"""\
-{by(VM, "vergewatch_vm_running")}
+{one_for_each(VM[:2], by(VM, "vergewatch_vm_running"))}
 * {ON_VM} group_left (cluster_name, node_name)
-max by (system_name, vm_id, cluster_name, node_name) (vergewatch_vm_info)""",
-        "Whether a VM runs, with its cluster and node.",
+{one_for_each(VM[:2], by((*VM[:2], "cluster_name", "node_name"), "vergewatch_vm_info"))}""",
+        "Whether a VM runs, with its cluster and node; one of them while daemons disagree.",
     ),
 )
 
@@ -106,7 +107,7 @@ ALERTS = (
         layer=Layer.NODE,
         identity=NODE,
         expr=f"""\
-{by(NODE, "vergewatch_node_running")} == 0
+{by(NODE, "vergewatch_node_running == 0")}
 unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         for_="3m",
         keep_firing_for=MUTED,
@@ -136,13 +137,14 @@ unless {ON_SYSTEM} (vergewatch_system_status_frozen == 1)""",
         severity=Severity.NONE,
         layer=Layer.INHIBITOR,
         identity=VM,
-        # VergeOS may take this long to start the VMs of a dead node elsewhere.
+        # VergeOS may take this long to start the VMs of a dead node elsewhere. It mutes alerts, so
+        # all daemons must agree that the node is down.
         expr=f"""\
 max by (system_name, vm_id, vm_name) (
   max_over_time(vergewatch_vm_info{{node_name!=""}}[10m])
   and {ON_NODE} (
     {by(NODE, "max_over_time(vergewatch_node_running[10m])")} == 1
-    and {ON_NODE} (vergewatch_node_running == 0)
+    and {ON_NODE} ({by(NODE, "vergewatch_node_running")} == 0)
     unless {ON_NODE} (vergewatch_node_maintenance == 1)
   )
 ) == 1""",
@@ -167,13 +169,13 @@ max by (system_name, vm_id, vm_name) (
         expr=f"""\
 (
   (
-    {by(VM, RUNNING)} == 0
+    {by(VM, f"{RUNNING} == 0")}
     and {ON_VM} (max_over_time({RUNNING}[30m]) == 1)
     unless {ON_VM} max_over_time(vergewatch_vm_status_info{{status=~"{STOPPING}"}}[30m])
     unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error|{TRANSITIONS}"}}
   )
   or
-  ({by(VM, RUNNING)} == 0 and {ON_VM} {firing("VergeVMWentDown")})
+  ({by(VM, f"{RUNNING} == 0")} and {ON_VM} {firing("VergeVMWentDown")})
 )
 unless {ON_VM} (vergewatch_vm_enabled == 0)
 unless {ON_VM} (
@@ -259,7 +261,7 @@ and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("7d")})""
         severity=Severity.INFO,
         # An agent that was not connected within the window is absent, not lost. It starts last.
         expr=f"""\
-{by(VM, "vergewatch_vm_guest_agent_connected")} == 0
+{by(VM, "vergewatch_vm_guest_agent_connected == 0")}
 and {ON_VM} (max_over_time(vergewatch_vm_guest_agent_connected[6h]) == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("15m")})""",
         for_="15m",

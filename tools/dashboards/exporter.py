@@ -161,7 +161,7 @@ def _tables() -> Panel:
 
 
 def _polls() -> Panel:
-    both = f"{every('table_fresh')} + on (system_name, table) {every('table_success')}"
+    both = f"{every('table_fresh')} + {every('table_success')}"
     return timeline(
         "Whether the last poll of each table succeeded, and whether its data is fresh.",
         {"{{table}}": largest("system_name, table", both)},

@@ -17,8 +17,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import DataSourceRef
 
-from tools.alert_rules.expressions import ON_VM
-from tools.dashboards.queries import EVERY_SYSTEM, ONE_SYSTEM, series
+from tools.alert_rules.expressions import VM
+from tools.dashboards.queries import EVERY_SYSTEM, ONE_SYSTEM, labeled, largest, series
 
 TAG = "vergewatch"
 VM_UID = "vergewatch-vm"
@@ -157,7 +157,7 @@ def recovery_actions(*matchers: str) -> build.AnnotationQuery:
     # Grafana takes the value for the time, in milliseconds.
     when = series("recovery_vm_last_action_timestamp_seconds", *matchers)
     what = series("recovery_vm_last_action_info", *matchers)
-    expr = f"1000 * {when} * {ON_VM} group_left (action, outcome) {what}"
+    expr = labeled(f"1000 * {largest(', '.join(VM), when)}", "action, outcome", what)
     return _annotation(
         "Recovery", expr, title="{{action}} {{vm_name}}", text="{{outcome}}", color="blue"
     ).use_value_for_time(True)

@@ -89,8 +89,13 @@ def largest(by: str, expr: str) -> str:
 
 
 def labeled(expr: str, labels: str, info: str, on: str = ON_VM) -> str:
-    """Add *labels* of *info*, a metric whose value is 1, to *expr*."""
-    return f"{expr} * {on} group_left ({labels}) {info}"
+    """
+    Add *labels* of *info*, a metric whose value is 1, to *expr*.
+
+    Daemons that watch the same system may disagree on them until each has polled: one is taken.
+    """
+    one = f"topk {on.replace('on', 'by', 1)} (1, {info})"
+    return f"{expr} * {on} group_left ({labels}) {one}"
 
 
 def of_daemons(expr: str) -> str:

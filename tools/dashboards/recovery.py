@@ -3,7 +3,7 @@
 from exporter.formatting import span
 from exporter.recovery.model.limits import Limits
 from exporter.telemetry import RECOVERY_TIME
-from tools.alert_rules.expressions import ENROLLED, ON_SYSTEM, ON_VM, VM
+from tools.alert_rules.expressions import ENROLLED, ON_VM, VM
 from tools.dashboards.page import (
     Page,
     Panel,
@@ -85,7 +85,7 @@ def mode_and_readiness(width: int) -> Panel:
     ready, info = every("recovery_ready"), every("recovery_info")
     return number(
         "recovery_info",
-        labeled(ready, "mode, readiness", info, ON_SYSTEM),
+        labeled(ready, "mode, readiness", info, "on (system_name, job, instance)"),
         width=width,
         base="orange",
         steps=[(1, "green")],

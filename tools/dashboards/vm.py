@@ -36,6 +36,7 @@ from tools.dashboards.words import STATES, STATUSES
 
 NOT_MONITORED = -1
 STATE_TEXTS = [*texts({str(NOT_MONITORED): ("Not monitored", GREY)}), *STATES.code_texts()]
+FROZEN = yes_no(("Yes", "red"), ("No", "text"))
 ENABLED = yes_no(("Yes", "green"), ("No", "orange"))
 
 
@@ -358,6 +359,7 @@ def _properties() -> Panel:
             Column("Enabled", width=80, expr=value("vm_enabled"), texts=ENABLED),
             Column("Migratable", width=95, expr=value("vm_migratable"), texts=ENABLED),
             Column("Status updated", expr=updated, unit=TIME),
+            Column("Frozen", width=75, expr=value("vm_status_frozen"), texts=FROZEN),
         ],
         info=largest(
             "vm_id, uuid, os_family, machine_type, ha_group, on_power_loss, created_from, "

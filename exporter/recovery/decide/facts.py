@@ -26,6 +26,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.confirmation import Confirmation, TimedConfirmation
 from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.platform_log import LogTable
 from exporter.recovery.model.ports import Confirmer, Silences
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.state import RecoveryState
@@ -55,8 +56,8 @@ class SystemFacts(NamedTuple):
     """Why the credential may not act; empty if no such reason is known."""
     tags_problem: str
     """Why enrolment is unknown; empty when the tags were read."""
-    log_problem: str
-    """Why VergeOS' logs cannot be read; empty when they were read."""
+    log_problems: Mapping[LogTable, str]
+    """Why a log of VergeOS cannot be read, or may lack rows."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
     fell_back: str = ""
@@ -64,6 +65,12 @@ class SystemFacts(NamedTuple):
     confirmer: Confirmer | None = None
     confirmations: Mapping[str, TimedConfirmation] = MappingProxyType({})
     """By VM UUID."""
+    confirmer_problem: str = ""
+    """Why Prometheus could not be asked, where recovery does not act without it."""
+    names_clusters: bool = False
+    """Whether an enrolment rule names clusters."""
+    clusters_problem: str = ""
+    """Why the clusters that a rule names are unknown."""
 
     @property
     def update_hold(self) -> str:
@@ -74,6 +81,11 @@ class SystemFacts(NamedTuple):
     def silences_unknown(self) -> str:
         """Why the silences are unknown; empty while they are known or not used."""
         return self.silences.unknown if self.silences is not None else ""
+
+    @property
+    def silences_missing(self) -> str:
+        """Why the silences are unknown, where that forbids every action; else empty."""
+        return self.silences_unknown if self.silences and self.silences.are_needed else ""
 
 
 class Facts(NamedTuple):

@@ -115,10 +115,15 @@ def permits(facts: Facts, guards: Sequence[Guard]) -> bool:
     return all(guard(facts).passed for guard in guards)
 
 
+_RESTORE_TABLES = "restore access to the tags and clusters of VergeOS"
+
+
 def _enrolled(facts: Facts) -> str | Denial:
     enrolment, tags_problem = facts.enrolment, facts.system.tags_problem
     if tags_problem:
-        return Denial(tags_problem, "restore access to the tags and clusters of VergeOS")
+        return Denial(tags_problem, _RESTORE_TABLES)
+    if clusters_problem := facts.system.clusters_problem:
+        return Denial(clusters_problem, _RESTORE_TABLES)
     if enrolment is None or not enrolment.policy.acts:
         because = enrolment.because if enrolment is not None else "the VM is not in the inventory"
         fix = "start the VM; to enroll it, add the tag recovery/auto or an enrolment rule"

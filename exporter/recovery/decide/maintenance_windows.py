@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,9 +24,29 @@ def is_zone(name: str) -> bool:
 
     """
     try:
-        ZoneInfo(name)
+        zone_of(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        if not _has_zones():
+            raise ValueError(
+                "cannot be used: this machine has no time zone data, so only UTC is known; "
+                "install the package tzdata"
+            ) from None
         raise ValueError("is not a time zone such as Europe/Berlin") from None
+    return True
+
+
+@cache
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone; one that was found once stays, also if its file is removed."""
+    return UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no file
+
+
+def _has_zones() -> bool:
+    """Return whether the machine has any time zone data."""
+    try:
+        ZoneInfo("Etc/UTC")
+    except (ZoneInfoNotFoundError, OSError):
+        return False
     return True
 
 
@@ -52,7 +73,7 @@ class MaintenanceWindow:
         """Return the end of the window if it covers the VM *name* at *moment*; else None."""
         if self.names and not fits(name, self.names):
             return None
-        zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)
+        zone, lasts = zone_of(self.zone), timedelta(hours=self.hours)
         today = moment.astimezone(zone).date()
         for days_ago in range(lasts.days + 3):  # one more when a clock change extends it
             day = today - timedelta(days=days_ago)

@@ -4,12 +4,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.decide.inputs import missing_inputs
 from exporter.recovery.model.commands import Command, ControlState
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
-
-NODES_MISSING = "the nodes of VergeOS cannot be read, so no node is known to be healthy"
 
 
 class ReadinessState(StrEnum):
@@ -23,7 +22,7 @@ class ReadinessState(StrEnum):
     """Another instance acts on the system."""
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
-    """Inventories are rejected, or the logs, nodes or tags of VergeOS cannot be read."""
+    """Inventories are rejected, or an input is missing without which recovery starts no VM."""
     PLATFORM_UPDATE = "platform_update"
     """VergeOS installs or applies an update, or did so shortly before."""
     WARMING_UP = "warming_up"
@@ -80,17 +79,6 @@ def _unfit(system: SystemFacts) -> Readiness | None:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
     return None
-
-
-def missing_inputs(system: SystemFacts) -> list[str]:
-    """Return what recovery lacks, without which it can start no VM."""
-    inventory = system.state.inventory
-    nodes_missing = inventory is not None and not inventory.nodes
-    found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes_missing else ""]
-    missing = [problem for problem in found if problem]
-    if system.read_only and (missing or system.mode.acts):
-        missing.append(f"no write access: {system.read_only}")
-    return missing
 
 
 def _waits(system: SystemFacts) -> Readiness | None:

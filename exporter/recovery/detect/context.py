@@ -85,7 +85,8 @@ def diagnosis_context(
     return DiagnosisContext(
         at=inventory.at,
         policy=enrolment.policy if enrolment is not None else Policy.NO,
-        node=state.nodes.get(case.node or 0),
+        # Without any node, what is remembered of this one says nothing of now.
+        node=state.nodes.get(case.node or 0) if inventory.nodes else None,
         node_name=node.name if node is not None else "its node",
         on_power_loss=vm.config.on_power_loss if vm is not None else "",
         powered_on=status.powered_on if status is not None else None,

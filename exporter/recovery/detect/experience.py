@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from exporter.formatting import moment
 from exporter.recovery.detect.diagnosis import WITHOUT_STOP_AUTHOR
 from exporter.recovery.detect.templates import has_name
 from exporter.recovery.model.cases import Case, Cause, DiagnosisKind, ObservedState
@@ -33,6 +34,8 @@ TIMES_NEEDED: Mapping[RowSource, int] = {
     RowSource.PERSON: 20,
     RowSource.MANY: 20,
 }
+MAX_EXAMPLE = 300
+"""Characters of an unknown row that are kept."""
 MAX_TEMPLATES = 2000
 """Templates that are kept; those that were seen least are forgotten first."""
 REPEATED_SECONDS = 60.0
@@ -255,6 +258,8 @@ def _may_be_about(row: UnknownRow, case: Case) -> bool:
     if row.uuid:
         return row.uuid == case.uuid
     names = (case.name, *case.former_names)
+    if len(row.text) >= MAX_EXAMPLE:  # the end, which may name it, is not kept
+        return True
     return not row.names or any(one in row.names or has_name(row.text, one) for one in names)
 
 
@@ -290,7 +295,7 @@ def _judged(
         marked = frozenset(one for one in marked if not _is_learned(experience, one))
     if marked:
         why = f"{case.diagnosis.kind}: {case.diagnosis.cause}"
-        mark = f"{case.name} at {time:%Y-%m-%d %H:%M:%S} UTC ({why})"
+        mark = f"{case.name} at {moment(time)} ({why})"
         for template in marked:
             before = _history(templates, template)
             templates[template.casefold()] = replace(before, marks=before.marks + 1, last_mark=mark)

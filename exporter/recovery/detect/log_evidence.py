@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
+from exporter.formatting import time_of_day
 from exporter.recovery.detect.context import DiagnosisContext
 from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, Meaning
 from exporter.recovery.detect.templates import has_name, template
@@ -29,8 +30,10 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.log_templates import RowSource
-from exporter.recovery.model.platform_log import LogRow, LogTable
+from exporter.recovery.model.platform_log import LogRow, LogTable, is_cut
 
+MAX_QUOTED = 300
+"""Characters of a row that a text quotes."""
 QUOTED_NAME = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 CAUSE_OF_STOP = {
     Meaning.STOP: Cause.STOPPED_BY_PERSON,
@@ -331,6 +334,8 @@ def _by_row_about_many(judged: JudgedRow) -> Diagnosis | None:
 
 def _names_other_vms(row: LogRow, case: Case, about: DiagnosisContext) -> bool:
     """Return whether *row* quotes names of VMs and has this one's nowhere, quoted or not."""
+    if is_cut(row.text):  # what is missing may name it
+        return False
     if any(has_name(row.text, name) for name in (case.name, *case.former_names)):
         return False
     quoted_names = {first or second for first, second in QUOTED_NAME.findall(row.text)}
@@ -397,7 +402,6 @@ def _unknown(cause: Cause, judged: JudgedRow, why: str) -> Diagnosis:
 def quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
-    return (
-        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC "
-        f"({row.table} row {row.key})"
-    )
+    text = row.text.strip()
+    text = text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
+    return f"“{text}” by {row.user or 'system'} at {time_of_day(when)} ({row.table} row {row.key})"

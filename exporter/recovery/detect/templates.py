@@ -41,9 +41,7 @@ def template(text: str, names: Iterable[str]) -> str:
         names: Names that may occur in it: of its object, its node, its cluster, its user.
 
     """
-    text = text.replace(_SENTINEL, " ")
-    for span in sorted(_names_in(text, names), reverse=True):
-        text = text[: span.start] + _SENTINEL + text[span.end :]
+    text = _without_names(text.replace(_SENTINEL, " "), names)
     text = _QUOTED.sub(lambda quoted: _without_name(quoted, text), text)
     text = _NUMBER.sub(NUMBER, text).replace(_SENTINEL, NAME)
     return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
@@ -56,18 +54,29 @@ def has_name(text: str, name: str) -> bool:
     return any(True for _ in _whole_words(text.casefold(), name.casefold()))
 
 
+def _without_names(text: str, names: Iterable[str]) -> str:
+    """Return *text* with the sentinel in place of each name, in one pass: a row may be long."""
+    parts, end = list[str](), 0
+    for span in sorted(_names_in(text, names)):
+        parts += text[end : span.start], _SENTINEL
+        end = span.end
+    return "".join(parts) + text[end:]
+
+
 def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     """Return where names occur, the longest first; an action that VMs have is no name."""
-    actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
+    actions = {_Span(*match.span(1)) for match in _ACTION.finditer(text)}
     found: list[_Span] = []
+    taken = bytearray(len(text))
     present = {name for name in names if name in text and name.strip()}
     for name in sorted(present, key=len, reverse=True):
         spans = list(_whole_words(text, name))
         # Where it is quoted somewhere, the same word elsewhere is a word: VM 'off' is off.
         for span in [span for span in spans if _is_quoted(text, span)] or spans:
-            overlaps = any(span.start < other.end and other.start < span.end for other in found)
+            overlaps = taken.find(1, span.start, span.end) >= 0
             if not overlaps and span not in actions:
                 found.append(span)
+                taken[span.start : span.end] = b"\1" * (span.end - span.start)
     return found
 
 

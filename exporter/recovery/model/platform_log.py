@@ -11,6 +11,20 @@ from typing import NamedTuple
 
 import msgspec
 
+MAX_TEXT = 16_384
+"""Characters of a row that are kept: one order may name hundreds of VMs."""
+CUT = f" … [cut after {MAX_TEXT} characters]"
+
+
+def cut(text: str) -> str:
+    """Return *text*, cut with a mark if it is very long: no complete pattern fits it then."""
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + CUT
+
+
+def is_cut(text: str) -> bool:
+    """Return whether the end of *text* is missing, which may name any VM."""
+    return text.endswith(CUT)
+
 
 class LogTable(StrEnum):
     """A log of VergeOS."""

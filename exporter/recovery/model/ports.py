@@ -204,6 +204,11 @@ class Silences(Protocol):
         """Why the silences are unknown; empty while they are known."""
         ...
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether recovery sends no action while they are unknown."""
+        ...
+
     async def refresh(self) -> None:
         """Read the silences now, as far as that takes no longer than a moment."""
         ...
@@ -219,6 +224,10 @@ class Confirmer(Protocol):
 
     def is_needed(self, vm_name: str, /) -> bool:
         """Return whether an action on the VM needs a confirmation."""
+        ...
+
+    async def find_problem(self) -> str:
+        """Return why Prometheus cannot be asked; empty if it can."""
         ...
 
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:

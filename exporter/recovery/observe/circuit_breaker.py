@@ -9,6 +9,7 @@ twice as long.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from math import ceil
 from types import MappingProxyType
 
 import msgspec
@@ -64,10 +65,13 @@ class Losses(msgspec.Struct, frozen=True):
     """Whether a VM that recovery restarted went down again in this inventory."""
 
 
-def threshold(of: int, limits: Limits) -> float:
+def threshold(of: int, limits: Limits) -> int:
     """Return how many lost VMs open the breaker."""
-    fewer = min(limits.breaker_max_vms, limits.breaker_share * of)
-    return max(limits.breaker_min_vms, fewer)
+    share = ceil(limits.breaker_share * of)
+    # 0.07 * 100 is more than 7, but 7 of 100 VMs are 0.07 of them.
+    if share and (share - 1) / of >= limits.breaker_share:
+        share -= 1
+    return max(limits.breaker_min_vms, min(limits.breaker_max_vms, share))
 
 
 def after_poll(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from exporter.formatting import moment_beside
 from exporter.recovery.model.cases import Case, Cause, Diagnosis, Enrolment, ObservedState
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change
@@ -60,8 +61,7 @@ class ExplainContext(NamedTuple):
 
     def time_of_day(self, moment: datetime) -> str:
         """Return the time of day in UTC, with the date if it is another day than `now`."""
-        same_day = moment.date() == self.now.date()
-        return f"{moment:%H:%M:%S}" if same_day else f"{moment:%Y-%m-%d %H:%M:%S}"
+        return moment_beside(moment, self.now)
 
 
 def context_of_case(case: Case, *, system: str, now: datetime) -> ExplainContext:

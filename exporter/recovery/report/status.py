@@ -8,10 +8,12 @@ from exporter.model import (
     BudgetRemaining,
     LastAction,
     OpenQuestion,
+    RecoveryInput,
     RecoveryReport,
     RecoveryVM,
 )
 from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.decide.inputs import inputs
 from exporter.recovery.decide.questions import open_cases
 from exporter.recovery.decide.readiness import Readiness, ReadinessState
 from exporter.recovery.model.cases import UNDIAGNOSED, Case, DiagnosisKind, ObservedState
@@ -129,6 +131,7 @@ def recovery_report(
         inventory_at=system.state.seen_time,
         questions=open_questions(system, time_of),
         fell_back=system.fell_back,
+        inputs=tuple(RecoveryInput(one.name, one.problem) for one in inputs(system)),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from exporter.formatting import counted, lasting
+from exporter.formatting import counted, lasting, minute, moment, moment_beside
 from exporter.recovery.model.cases import UNDIAGNOSED, Cause, DiagnosisKind
 from exporter.recovery.report.incidents import End, Incident
 from exporter.recovery.report.scorecard import Scorecard, Share
@@ -16,7 +16,7 @@ HELPED = {True: "which succeeded", False: "which failed", None: "outcome not kno
 
 def summary_text(summary: RecoverySummary) -> str:
     """Return *summary* as lines: what happened, the totals, and the incidents that matter."""
-    period = f"{summary.since:%Y-%m-%d %H:%M} to {summary.until:%Y-%m-%d %H:%M} UTC"
+    period = f"{minute(summary.since)} to {minute(summary.until)}"
     incidents = [one for one in summary.incidents if _matters(one)]
     return "\n".join(
         [
@@ -166,7 +166,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 def incident_text(incident: Incident, until: datetime) -> str:
     """Return *incident* in one line."""
     details = "; ".join(incident_details(incident, until))
-    return f"{incident.began:%Y-%m-%d %H:%M:%S} {incident.vm}: {details}"
+    return f"{moment(incident.began)} {incident.vm}: {details}"
 
 
 def incident_details(incident: Incident, until: datetime) -> list[str]:
@@ -175,11 +175,12 @@ def incident_details(incident: Incident, until: datetime) -> list[str]:
     if incident.would_have_acted is not None:
         waited = (incident.would_have_acted - incident.began).total_seconds()
         parts.append(
-            f"would have been started at {_at(incident.would_have_acted, incident.began)} "
+            "would have been started at "
+            f"{moment_beside(incident.would_have_acted, incident.began)} "
             f"(after {lasting(waited)})"
         )
     if incident.acted is not None:
-        at = _at(incident.acted, incident.began)
+        at = moment_beside(incident.acted, incident.began)
         parts.append(f"acted at {at}, {HELPED[incident.helped]}")
     if incident.ended is None:
         parts.append(f"still down after {lasting((until - incident.began).total_seconds())}")
@@ -190,7 +191,7 @@ def incident_details(incident: Incident, until: datetime) -> list[str]:
         diagnosis = incident.diagnosis
         if incident.end is End.OTHER and diagnosis and diagnosis.cause is Cause.HUNG:
             end = "responsive again without Vergewatch"
-        parts.append(f"{end} at {_at(incident.ended, incident.began)}")
+        parts.append(f"{end} at {moment_beside(incident.ended, incident.began)}")
     if incident.time_to_service_seconds is not None:
         after = lasting(incident.time_to_service_seconds)
         parts.append(f"its service worked again {after} after the action")
@@ -211,7 +212,3 @@ def _what(incident: Incident) -> str:
     if diagnosis.kind is DiagnosisKind.CRASHED:
         return "unresponsive" if diagnosis.cause is Cause.HUNG else "crashed"
     return f"{diagnosis.kind} ({diagnosis.cause})"
-
-
-def _at(moment: datetime, other: datetime) -> str:
-    return f"{moment:%H:%M:%S}" if moment.date() == other.date() else f"{moment:%Y-%m-%d %H:%M:%S}"

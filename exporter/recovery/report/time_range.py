@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from exporter.formatting import parse_duration
+from exporter.formatting import minute, parse_duration
 
 MAX_LENGTH = timedelta(days=366)
 
@@ -26,9 +26,7 @@ def time_range(since: str, until: str, now: datetime) -> tuple[datetime, datetim
     end = min(_moment("until", until, now), now) if until else now
     start = _moment("since", since, end)
     if start >= end:
-        raise InvalidPeriodError(
-            f"since ({start:%Y-%m-%d %H:%M}) is not before until ({end:%Y-%m-%d %H:%M})"
-        )
+        raise InvalidPeriodError(f"since ({minute(start)}) is not before until ({minute(end)})")
     if end - start > MAX_LENGTH:
         raise InvalidPeriodError(
             f"since ({since}) is more than {MAX_LENGTH.days} days before until"
