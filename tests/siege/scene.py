@@ -78,7 +78,7 @@ class Scene:
         """Return when recovery would act."""
         while (await self._ask("/api/recovery"))["systems"][0]["readiness"] != "active":
             await REAL_TIME.sleep(0.5)
-        # A few of them have the tag recovery/never: no action on one of these is no failure of ours.
+        # A few have the tag recovery/never: no action on one of these is no failure.
         vms = (await self._ask("/api/recovery/vms?all=1"))["vms"]
         self._vms = iter(
             [vm["vm"] for vm in vms if vm["state"] == "healthy" and vm["vm"].startswith("web-")]
