@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench fuzz fuzz-answers replay noise mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -77,6 +77,9 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 
 bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+siege: $(DEV) ## Attack the web server of a daemon and print what holds
+	@$(BIN)/python -m tests.siege $(ARGS)
 
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)

@@ -79,6 +79,8 @@ INSTRUMENTS = (
     Instrument("scrape_duration_seconds", Histogram, "",
                "Time from the arrival of a scrape until its response is ready.",
                (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)),
+    Instrument("web_refused_total", Counter, "reason",
+               "Requests and connections that the web server refused or ended, by reason."),
     Instrument("config_last_reload_successful", Gauge, "",
                "1 if the last configuration load succeeded, else 0."),
     Instrument("config_last_reload_success_timestamp_seconds", Gauge, "",

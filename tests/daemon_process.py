@@ -142,15 +142,19 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(env: Mapping[str, str], *args: str) -> AsyncIterator[Daemon]:
-    """Run ``vergewatch run`` with *env* on a free port."""
+async def running(
+    env: Mapping[str, str], *args: str, files: int | None = None
+) -> AsyncIterator[Daemon]:
+    """Run ``vergewatch run`` with *env* on a free port, with at most *files* open files."""
     bare = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY"))
     }
+    limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files is not None else ()
     state = TemporaryDirectory()  # what another daemon remembered is not for this one
     process = await asyncio.create_subprocess_exec(
+        *limited,
         *(sys.executable, "-m", "exporter", "run", "--log.format", "json"),
         *("--web.listen-address", "127.0.0.1:0", *args),
         env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **env},

@@ -335,7 +335,8 @@ def _check_recovery(
         if RecoveryToken(settings)() is not None:
             commands = "commands need the token"
     except ConfigError as error:
-        problems.append(f"recovery.token_file: {error}")
+        place = "recovery.token_file: " if settings.token_file is not None else ""
+        problems.append(f"{place}{error}")
     if not _is_writable(journal):
         problems.append(f"recovery.directory: {journal} cannot be written by this user")
     inventory = join(rows, system_name="", identity=None, taken_at=clock.now())

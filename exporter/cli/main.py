@@ -83,7 +83,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Random seed.")]
 DEFAULT_LISTEN = ":9888"
 EXAMPLE_VM = "web-blackbird"
 """It crashes in the demo, soon after the start."""
-DEMO_TOKEN = "demo"  # noqa: S105 - accepted only by the demo's own daemon
+DEMO_TOKEN = "token-of-the-demo"  # noqa: S105 - accepted only by the demo's own daemon
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for an explicit `--listen :8000`
 
 

@@ -18,6 +18,7 @@ from exporter.recovery.observe.enrolment import circle_among
 from exporter.recovery.recovery_config import RecoveryConfig
 
 KILL_SWITCH = "kill-switch"
+MIN_TOKEN_CHARACTERS = 16
 
 
 def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
@@ -59,18 +60,31 @@ class RecoveryToken:
     def apply(self, settings: RecoverySettings) -> None:
         """Require the token of *settings* from now on."""
         self._token = settings.token
-        file = settings.token_file
-        self._file = SecretFile(file) if file is not None else None
+        self._path = settings.token_file
+        self._file = SecretFile(self._path) if self._path is not None else None
 
     def __call__(self) -> SecretStr | None:
         """
         Return the token; None if commands are not accepted.
 
         Raises:
-            ConfigError: The token file cannot be read. Commands are not accepted.
+            ConfigError: The token file cannot be read, or the token is too short. Commands are not
+                accepted.
 
         """
-        return self._file.read() if self._file is not None else self._token
+        found = self._file.read() if self._file is not None else self._token
+        if found is not None:
+            _check_token(found, str(self._path or "recovery.token"))
+        return found
+
+
+def _check_token(token: SecretStr, place: str) -> None:
+    """Raise `ConfigError`, with the *place* of the *token*, if it could be guessed."""
+    if len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
+        raise ConfigError(
+            f"{place} is shorter than {MIN_TOKEN_CHARACTERS} characters, so it could be guessed; "
+            "make a token with: openssl rand -hex 32"
+        )
 
 
 def directory(settings: RecoverySettings) -> Path:

@@ -193,6 +193,9 @@ class WebSettings(BaseModel):
     """Path of the metrics page."""
     config_file: Path | None = None
     """TLS and basic auth: a web configuration file of Prometheus' exporter-toolkit."""
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")], ...] = ()
+    """DNS names under which recovery commands and reloads are accepted, besides IP addresses, names
+    without a dot, the name of this machine, and names under `.local`, `.internal` and `.svc`."""
 
 
 class LogSettings(BaseModel):

@@ -29,6 +29,7 @@ from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
+from exporter.web.ports import Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -83,6 +84,11 @@ async def _run_until(
     meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter, files)
     tune_interpreter()
+    refusals = {reason: telemetry["web_refused_total"].labels(reason) for reason in Refusal}
+
+    def refused(reason: Refusal) -> None:
+        refusals[reason].inc()
+
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files)
         changing = Parts(systems, alerting, journal, recovery_token, web_config)
@@ -97,9 +103,15 @@ async def _run_until(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=recovery_token,
+            hosts=settings.web.hosts,
+            refused=refused,
         )
         async with serving(
-            app, parse_listen(settings.web.listen_address), ssl_context=tls
+            app,
+            parse_listen(settings.web.listen_address),
+            ssl_context=tls,
+            clock=clock,
+            refused=refused,
         ) as address:
             tasks = [
                 parts.create_task(measure_lag_forever(clock, lag.observe)),

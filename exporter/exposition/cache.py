@@ -1,4 +1,4 @@
-"""The newest page in each format, ready to be copied into a scrape's response."""
+"""The newest page in each format, ready to be written to any number of clients."""
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporter.exposition.collector import Family
 from exporter.exposition.formats import Format
-from exporter.exposition.page import Page, PageBuilder
+from exporter.exposition.page import Body, Page, PageBuilder
 from exporter.exposition.renderer import Rendered
 
 KEPT_SECONDS = 1.0
@@ -16,7 +16,7 @@ KEPT_SECONDS = 1.0
 class _Copy(NamedTuple):
     page: Page
     made_at: float
-    body: bytes
+    body: Body
 
 
 class PageCache:
@@ -37,6 +37,7 @@ class PageCache:
         self._lock = threading.Lock()
         self._systems: dict[Hashable, Rendered | None] = {}
         self._copies: dict[tuple[Format, bool], _Copy] = {}
+        self._compressed: dict[Format, tuple[Page, bytes]] = {}
         self._rebuild()
 
     def add(self, system: Hashable) -> None:
@@ -59,20 +60,28 @@ class PageCache:
             self._systems.pop(system, None)
             self._rebuild()
 
-    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
+    def page(self, form: Format, *, gzipped: bool, now: float) -> Body:
         """Return the whole page, at most a second old; *now* is in seconds, monotonic."""
         page = self._pages[form]
         copy = self._copies.get((form, gzipped))
         if copy is not None and copy.page is page and now - copy.made_at < KEPT_SECONDS:
             return copy.body
         rest = self._own(form)
-        body = page.gzipped(rest) if gzipped else page.plain(rest)
+        body = page.gzipped(rest, self._deflated(page, form)) if gzipped else page.plain(rest)
         self._copies[form, gzipped] = _Copy(page, now, body)
         return body
+
+    def _deflated(self, page: Page, form: Format) -> bytes:
+        """Return the compressed page, the same bytes for every client until the next poll."""
+        known = self._compressed.get(form)
+        if known is None or known[0] is not page:
+            known = self._compressed[form] = page, page.deflated()
+        return known[1]
 
     def _rebuild(self) -> None:
         systems = [rendered for rendered in self._systems.values() if rendered is not None]
         self._pages: Mapping[Format, Page] = {
             form: self._builder.page(systems, form) for form in Format
         }
-        self._copies.clear()  # a plain copy of a large page is not worth its memory
+        self._copies.clear()
+        self._compressed.clear()

@@ -1,7 +1,7 @@
 """Whole pages, put together from the samples of each system."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from struct import pack
 from typing import NamedTuple
 
@@ -13,6 +13,46 @@ from exporter.exposition.renderer import Rendered, Segment, deflate, segment
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LAST_BLOCK = b"\x03\x00"
 """An empty deflate block with the mark of the last one."""
+CHUNK_BYTES = 128 * 1024
+"""A body is written in chunks of about this size: more is never held for one client."""
+
+
+class Body(NamedTuple):
+    """
+    The body of a response, which all clients share.
+
+    The text of a page of 10,000 VMs is 60 MB. It is never held whole: each client's chunks are
+    decompressed as the client reads them.
+    """
+
+    size: int
+    parts: tuple[Segment | bytes, ...]
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Yield the body in order, in chunks of at most twice `CHUNK_BYTES`."""
+        small: list[bytes | memoryview] = []
+        length = 0
+        for piece in self._pieces():
+            small.append(piece)
+            length += len(piece)
+            if length >= CHUNK_BYTES:
+                yield b"".join(small) if len(small) > 1 else piece
+                small, length = [], 0
+        if small:
+            yield b"".join(small)
+
+    def read(self) -> bytes:
+        """Return the whole body."""
+        return b"".join(self.chunks())
+
+    def _pieces(self) -> Iterator[bytes | memoryview]:
+        for part in self.parts:
+            if isinstance(part, Segment):
+                yield from part.texts(CHUNK_BYTES)
+            else:
+                view = memoryview(part)
+                for start in range(0, len(part), CHUNK_BYTES):
+                    yield view[start : start + CHUNK_BYTES]
 
 
 class Page(NamedTuple):
@@ -22,18 +62,27 @@ class Page(NamedTuple):
     checksum: int
     size: int
 
-    def plain(self, rest: bytes) -> bytes:
+    def plain(self, rest: bytes) -> Body:
         """Return the page, with *rest* at its end."""
-        return b"".join((*(piece.text for piece in self.pieces), rest))
+        return Body(self.size + len(rest), (*self.pieces, rest))
 
-    def gzipped(self, rest: bytes) -> bytes:
-        """Return the same as one gzip member; only *rest* is compressed now."""
+    def deflated(self) -> bytes:
+        """Return the page as the beginning of a gzip member."""
+        return b"".join((GZIP_HEADER, *(piece.deflated for piece in self.pieces)))
+
+    def gzipped(self, rest: bytes, deflated: bytes) -> Body:
+        """
+        Return the same as `plain` as one gzip member; only *rest* is compressed now.
+
+        Args:
+            rest: What is added to the end.
+            deflated: What `deflated` returns, one copy for every response.
+
+        """
         total = zlib.crc32(rest, self.checksum)
         size = (self.size + len(rest)) % 2**32
-        deflated = (piece.deflated for piece in self.pieces)
-        return b"".join(
-            (GZIP_HEADER, *deflated, deflate(rest), LAST_BLOCK, pack("<II", total, size))
-        )
+        end = b"".join((deflate(rest), LAST_BLOCK, pack("<II", total, size)))
+        return Body(len(deflated) + len(end), (deflated, end))
 
 
 class PageBuilder:

@@ -47,9 +47,14 @@ class Segment(NamedTuple):
     shift: int
     """The factor of this piece's length for the checksum of what precedes it."""
 
-    @property
-    def text(self) -> bytes:
-        return deflater.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated)
+    def texts(self, most: int) -> Iterator[bytes]:
+        """Yield the text in pieces of at most *most* bytes."""
+        stream, rest, left = deflater.decompressobj(-zlib.MAX_WBITS), self.deflated, self.size
+        while left > 0:
+            text = stream.decompress(rest, most)
+            rest = stream.unconsumed_tail
+            left -= len(text)
+            yield text
 
 
 class Rendered(NamedTuple):

@@ -9,6 +9,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.clock import Clock
+from exporter.web.attempts import Attempts
+from exporter.web.connections import client_of
+from exporter.web.ports import CountRefusal, Refusal
+from exporter.web.token_bucket import TokenBucket
 
 if TYPE_CHECKING:  # a daemon without a web configuration file loads neither YAML nor bcrypt
     from exporter.web.auth import BasicAuth
@@ -22,31 +26,15 @@ DEFAULT_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-r
 """Sent with every response unless the web configuration file overrides them."""
 
 
-class TokenBucket:
-    """A rate limit for all requests together; the bucket starts full."""
-
-    def __init__(self, limit: "RateLimit", *, now: float) -> None:
-        self.limit = limit
-        self._tokens = float(limit.burst)
-        self._refilled_at = now
-
-    def take(self, *, now: float) -> bool:
-        """Take a token at *now*, in monotonic seconds; return whether there was one."""
-        refilled = self._tokens + max(0.0, now - self._refilled_at) / self.limit.interval
-        self._tokens = min(float(self.limit.burst), refilled)
-        self._refilled_at = max(now, self._refilled_at)
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 class RequestChecks:
     """Applies the web configuration in force to each request and response."""
 
-    def __init__(self, web_config: "ReloadableWebConfig | None", clock: Clock) -> None:
+    def __init__(
+        self, web_config: "ReloadableWebConfig | None", clock: Clock, refused: CountRefusal
+    ) -> None:
         self._web_config = web_config
         self._clock = clock
+        self._attempts = Attempts("password", Refusal.PASSWORD, refused, clock, costs=True)
         self._auth: BasicAuth | None = None
         self._bucket: TokenBucket | None = None
 
@@ -71,8 +59,9 @@ class RequestChecks:
     async def _check_password(self, request: web.Request, users: Mapping[str, str]) -> None:
         from exporter.web.auth import BasicAuth  # noqa: PLC0415
 
-        self._auth = self._auth or BasicAuth()
-        if not await self._auth.admits(request.headers.get(hdrs.AUTHORIZATION, ""), users):
+        self._auth = self._auth or BasicAuth(self._attempts)
+        authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+        if not await self._auth.admits(authorization, users, client_of(request.remote)):
             raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: CHALLENGE})
 
     def _check_rate(self, limit: "RateLimit | None") -> None:

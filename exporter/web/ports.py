@@ -1,19 +1,21 @@
 """What the web server needs from the rest of the program."""
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
 from exporter.exposition.formats import Format
+from exporter.exposition.page import Body
 from exporter.model import SystemReport
 
 
 class Pages(Protocol):
     """The rendered metrics."""
 
-    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
-        """Return a complete body, without I/O; *now* is in seconds, monotonic."""
+    def page(self, form: Format, *, gzipped: bool, now: float) -> Body:
+        """Return a body, without I/O; *now* is in seconds, monotonic."""
         ...
 
 
@@ -65,3 +67,31 @@ def no_token() -> SecretStr | None:
 
 ObserveScrape = Callable[[float], None]
 """Takes the seconds from the arrival of a scrape until its response is ready."""
+
+
+class Refusal(StrEnum):
+    """Why a request or a connection was refused or ended."""
+
+    CONNECTIONS = "connections"
+    """Too many connections: the one that waited longest made room, or the new one was closed."""
+    SLOW_REQUEST = "slow_request"
+    """The client did not send a request, or its body, in time."""
+    SLOW_READER = "slow_reader"
+    """The client did not read its response in time."""
+    SCRAPES = "scrapes"
+    VIEWS = "views"
+    """Too many queries and status pages at once."""
+    RELOADS = "reloads"
+    HOST = "host"
+    """A command or reload under a foreign host name."""
+    CROSS_SITE = "cross_site"
+    """A command or reload by a page of another site."""
+    PASSWORD = "password"  # noqa: S105 - a reason
+    """A wrong password."""
+    TOKEN = "token"  # noqa: S105 - a reason
+    """A wrong recovery token."""
+    GUESSING = "guessing"
+    """Not even checked: too many wrong passwords or tokens before."""
+
+
+CountRefusal = Callable[[Refusal], None]

@@ -3,10 +3,10 @@
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from exporter.errors import ConfigError, JournalError
 from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind, Lesson
@@ -41,7 +41,10 @@ from exporter.recovery.report.responses import (
     VMsResponse,
 )
 from exporter.recovery.report.time_range import InvalidPeriodError
-from exporter.web.ports import Reload, TokenSource
+from exporter.web.attempts import Attempts
+from exporter.web.connections import client_of, read_body
+from exporter.web.origin import Hosts
+from exporter.web.ports import CountRefusal, Reload, TokenSource
 
 if TYPE_CHECKING:  # a daemon without recovery does not load the engine
     from exporter.recovery.service import RecoveryService
@@ -71,17 +74,35 @@ class RecoveryAPI:
     Args:
         token: Returns what commands need; without a token, every command is refused.
         reload: Holds the problem of the last reload.
+        hosts: The names under which commands are accepted.
+        attempts: Counts wrong tokens.
+        refused: Counts what is refused.
 
     """
 
-    def __init__(self, service: "RecoveryService", token: TokenSource, reload: Reload) -> None:
+    def __init__(
+        self,
+        service: "RecoveryService",
+        token: TokenSource,
+        reload: Reload,
+        *,
+        hosts: Hosts,
+        attempts: Attempts,
+        refused: CountRefusal,
+    ) -> None:
         self._service = service
         self._reload = reload
+        self._hosts = hosts
+        self._attempts = attempts
+        self._refused = refused
         self._token = token
 
-    def install(self, app: web.Application) -> None:
-        """Add the routes."""
-        get = app.router.add_get
+    def install(self, app: web.Application, limited: Callable[[Handler], Handler]) -> None:
+        """Add the routes; *limited* bounds how many queries are answered at once."""
+
+        def get(path: str, handler: Handler) -> None:
+            app.router.add_get(path, limited(handler))
+
         get(API_ROOT, _query_handler(SystemQuery, self._status))
         get(f"{API_ROOT}/vms", _query_handler(VMsQuery, self._vms))
         get(f"{API_ROOT}/explain/{{vm:[^/]+}}", _query_handler(ExplainQuery, self._explain))
@@ -118,8 +139,10 @@ class RecoveryAPI:
     def _command_handler(self, kind: CommandKind) -> Callable[[web.Request], Awaitable[Any]]:
         async def command(request: web.Request) -> Any:
             raw = await _read_body(request)
-            if is_cross_site(request):
-                raise RequestError(403, "a page of another site must not send commands")
+            refusal = self._hosts.refusal(request)
+            if refusal is not None:
+                self._refused(refusal[0])
+                raise RequestError(403, refusal[1])
             self._check_token(request)
             body = _decode_body(request, raw)
             _check_body(kind, body)
@@ -156,16 +179,23 @@ class RecoveryAPI:
         given = [request.headers.get(TOKEN_HEADER, "")]
         if scheme.lower() == "bearer":
             given.append(bearer.strip())
+        client = client_of(request.remote)
+        if any(given):
+            self._attempts.begin(client)
         # A list: every comparison runs, so the response time does not depend on the first.
         matches = [
             hmac.compare_digest(one.encode("utf-8", "surrogateescape"), required) for one in given
         ]
-        if not any(matches):
-            raise RequestError(
-                401,
-                "the token is missing or wrong; send Authorization: Bearer TOKEN or, if the "
-                f"web server also needs a password, {TOKEN_HEADER}: TOKEN",
-            )
+        if any(matches):
+            self._attempts.succeeded(client)
+            return
+        if any(given):
+            self._attempts.failed(client)
+        raise RequestError(
+            401,
+            "the token is missing or wrong; send Authorization: Bearer TOKEN or, if the "
+            f"web server also needs a password, {TOKEN_HEADER}: TOKEN",
+        )
 
 
 class SystemRecovery(NamedTuple):
@@ -189,29 +219,6 @@ async def overview(service: "RecoveryService") -> list[SystemRecovery]:
             continue  # a reload renamed or removed the system meanwhile
         found.append(SystemRecovery(status, vms, actions))
     return found
-
-
-async def drain(request: web.Request) -> bytes:
-    """
-    Return the body of *request* without the error log that aiohttp writes for a broken one.
-
-    Raises:
-        HTTPBadRequest: The body does not match its headers.
-
-    """
-    try:
-        return await request.read()
-    except web.RequestPayloadError:
-        request.content.feed_eof()
-        raise web.HTTPBadRequest(text="the body does not match its headers\n") from None
-
-
-def is_cross_site(request: web.Request) -> bool:
-    """Return whether a browser sends *request* on behalf of another site."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-        return True
-    origin = request.headers.get(hdrs.ORIGIN)
-    return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
 
 
 def _json_handler(
@@ -251,7 +258,7 @@ def _query_handler(
 
 async def _read_body(request: web.Request) -> bytes:
     try:
-        raw = await drain(request)
+        raw = await read_body(request)
     except web.HTTPBadRequest:
         raise RequestError(400, "the body does not match its headers") from None
     except web.HTTPRequestEntityTooLarge:

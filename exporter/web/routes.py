@@ -1,11 +1,12 @@
 """The HTTP endpoints: metrics, health, readiness, reload and the status page."""
 
-import asyncio
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -14,10 +15,25 @@ from exporter.executor import run_in_thread
 from exporter.model import SystemReport
 from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
+from exporter.web.attempts import Attempts
+from exporter.web.connections import read_body
+from exporter.web.delivery import deliver
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
-from exporter.web.ports import ObserveScrape, Overview, Pages, Reload, TokenSource, no_token
+from exporter.web.origin import Hosts
+from exporter.web.ports import (
+    CountRefusal,
+    ObserveScrape,
+    Overview,
+    Pages,
+    Refusal,
+    Reload,
+    TokenSource,
+    no_token,
+)
+from exporter.web.reloads import Reloads
+from exporter.web.slots import Slots
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
     from exporter.recovery.service import RecoveryService
@@ -29,10 +45,15 @@ RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
 ICON = Path(__file__).with_name("templates") / "icon.svg"
 
-WRITE_BYTES = 256 * 1024
-"""A page is written in chunks of this size, so that a slow client buffers a chunk, not a page."""
-WRITE_TIMEOUT_SECONDS = 60.0
-"""For a whole page. Prometheus' default scrape timeout is 10 s."""
+MAX_SCRAPES = 128
+MAX_SCRAPES_OF_CLIENT = 56
+"""In progress. Fewer than the connections of a client: the rest is for its commands."""
+MAX_VIEWS = 12
+MAX_VIEWS_OF_CLIENT = 6
+"""Status pages and queries in progress: with 10,000 VMs, one is several megabytes."""
+MAX_RELOADS = 16
+MAX_RELOADS_OF_CLIENT = 4
+"""Requests that wait for a reload."""
 
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 
@@ -49,6 +70,8 @@ def make_app(
     observe_scrape: ObserveScrape | None = None,
     service: "RecoveryService | None" = None,
     recovery_token: TokenSource = no_token,
+    hosts: Iterable[str] = (),
+    refused: CountRefusal = lambda _: None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -64,16 +87,40 @@ def make_app(
         observe_scrape: Receives the duration of each scrape.
         service: Recovery; without it, recovery is neither shown nor controlled.
         recovery_token: Returns what is required to control recovery.
+        hosts: Further names under which commands and reloads are accepted.
+        refused: Counts what is refused.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
 
     """
     check_telemetry_path(telemetry_path)
-    app = web.Application()
-    RequestChecks(web_config, clock).install(app)
+    app = web.Application(client_max_size=recovery.BODY_BYTES)
+    RequestChecks(web_config, clock, refused).install(app)
+    known_hosts = Hosts(hosts)
     endpoints = _Endpoints(
-        pages, overview, reload, clock, version, telemetry_path, observe_scrape, service
+        pages,
+        overview,
+        reload,
+        Reloads(reload, clock),
+        clock,
+        version,
+        telemetry_path,
+        observe_scrape,
+        service,
+        known_hosts,
+        refused,
+        scrapes=Slots(
+            Refusal.SCRAPES, refused, most=MAX_SCRAPES, most_of_client=MAX_SCRAPES_OF_CLIENT
+        ),
+        views=Slots(Refusal.VIEWS, refused, most=MAX_VIEWS, most_of_client=MAX_VIEWS_OF_CLIENT),
+        reloads=Slots(
+            Refusal.RELOADS,
+            refused,
+            most=MAX_RELOADS,
+            most_of_client=MAX_RELOADS_OF_CLIENT,
+            error=web.HTTPTooManyRequests,
+        ),
     )
     app.router.add_get(telemetry_path, endpoints.metrics)
     app.router.add_get(HEALTHY, endpoints.healthy)
@@ -82,9 +129,16 @@ def make_app(
     app.router.add_put(RELOAD, endpoints.reload_settings)
     app.router.add_get(FAVICON, endpoints.icon)
     if service is not None:
-        recovery.RecoveryAPI(service, recovery_token, reload).install(app)
+        recovery.RecoveryAPI(
+            service,
+            recovery_token,
+            reload,
+            hosts=known_hosts,
+            attempts=Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False),
+            refused=refused,
+        ).install(app, endpoints.limited)
     if telemetry_path != "/":
-        app.router.add_get("/", endpoints.status)
+        app.router.add_get("/", endpoints.limited(endpoints.status))
     return app
 
 
@@ -105,24 +159,31 @@ class _Endpoints(NamedTuple):
     pages: Pages
     overview: Overview
     reload: Reload
+    reload_in_turn: Reloads
     clock: Clock
     version: str
     telemetry_path: str
     observe_scrape: ObserveScrape | None
     service: "RecoveryService | None"
+    hosts: Hosts
+    refused: CountRefusal
+    scrapes: Slots
+    views: Slots
+    reloads: Slots
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
+        with self.scrapes.taken(request):
+            return await self._scrape(request)
+
+    async def _scrape(self, request: web.Request) -> web.StreamResponse:
         started = self.clock.monotonic()
         form = negotiate(_header(request, hdrs.ACCEPT))
         gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
-        if gzipped:
-            body = self.pages.page(form, gzipped=True, now=started)
-        else:  # decompressing a large page would block the event loop
-            body = await run_in_thread(self.pages.page, form, gzipped=False, now=started)
+        body = self.pages.page(form, gzipped=gzipped, now=started)
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: form.content_type,
-                hdrs.CONTENT_LENGTH: str(len(body)),
+                hdrs.CONTENT_LENGTH: str(body.size),
                 hdrs.CACHE_CONTROL: "no-store",
                 hdrs.VARY: "Accept, Accept-Encoding",
             }
@@ -131,8 +192,19 @@ class _Endpoints(NamedTuple):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         if self.observe_scrape is not None and request.method == hdrs.METH_GET:
             self.observe_scrape(self.clock.monotonic() - started)
-        await _send(request, response, body)
+        await deliver(request, response, body, clock=self.clock, refused=self.refused)
         return response
+
+    def limited(self, handler: Handler) -> Handler:
+        """Return *handler*, of status pages or queries, that holds a place while it answers."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            with self.views.taken(request):
+                response = await handler(request)
+                await deliver(request, response, clock=self.clock, refused=self.refused)
+                return response
+
+        return handle
 
     async def healthy(self, _: web.Request) -> web.Response:
         return _plain("ok")
@@ -147,11 +219,14 @@ class _Endpoints(NamedTuple):
         return _plain("\n".join(["not ready", *lines]), status=503)
 
     async def reload_settings(self, request: web.Request) -> web.Response:
-        await recovery.drain(request)
-        if recovery.is_cross_site(request):
-            return _plain("cross-site requests may not reload", status=403)
+        await read_body(request)
+        refusal = self.hosts.refusal(request)
+        if refusal is not None:
+            self.refused(refusal[0])
+            return _plain(refusal[1], status=403)
         try:
-            done = await self.reload()
+            with self.reloads.taken(request):
+                done = await self.reload_in_turn()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
         lines = ["reloaded"]
@@ -210,20 +285,3 @@ def _one_line(text: str) -> str:
 
 def _header(request: web.Request, name: str) -> str:
     return ", ".join(request.headers.getall(name, ()))
-
-
-async def _send(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
-    """Write *body* as fast as the client reads it, and drop a client that does not."""
-    try:
-        async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
-            await response.prepare(request)
-            if request.method == hdrs.METH_HEAD:
-                return
-            view = memoryview(body)
-            for start in range(0, len(body), WRITE_BYTES):
-                await response.write(view[start : start + WRITE_BYTES])
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-    except ConnectionError:
-        return  # the client disconnected

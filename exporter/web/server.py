@@ -12,13 +12,29 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigError, UnavailableError
+from exporter.web.connections import (
+    CONNECTIONS,
+    KEEPALIVE_SECONDS,
+    Connections,
+    Listener,
+    affordable_connections,
+)
+from exporter.web.ports import CountRefusal
 
-KEEPALIVE_SECONDS = 150.0
-"""Longer than a scrape interval, so that Prometheus reuses its connection."""
 SHUTDOWN_SECONDS = 0.4
 """How long a shutdown waits for responses in progress."""
-BACKLOG = 128
+BACKLOG = 1024
+"""Connections that the kernel keeps until they are accepted; they need no descriptor."""
+ACCEPTED_AT_ONCE = 4
+"""Between two looks at the connections that end: a flood must not open many more than allowed."""
+SEND_BUFFER_BYTES = 256 * 1024
+"""In the kernel, which else takes megabytes for each client that does not read its response."""
+LINGERING_SECONDS = 2.0
+"""How long the rest of a body that nothing reads is received, before the connection is closed."""
+MAX_HEADERS = 64
+"""Of a request, each up to 8 KiB long."""
 TEMPORARY_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
 """Errors for which a retry may succeed."""
 MAX_PORT = 65_535
@@ -64,17 +80,35 @@ def parse_listen(address: str) -> Listen:
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, listen: Listen, *, ssl_context: ssl.SSLContext | None = None
+    app: web.Application,
+    listen: Listen,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    clock: Clock | None = None,
+    refused: CountRefusal = lambda _: None,
 ) -> AsyncIterator[Listen]:
     """
     Serve *app* until the block ends. Yields the address, with the port that was chosen for 0.
+
+    Args:
+        app: The application.
+        listen: Where to listen.
+        ssl_context: For HTTPS.
+        clock: Of the time-outs.
+        refused: Counts connections that are refused or ended.
 
     Raises:
         UnavailableError: The address is in use or cannot be resolved; a retry may succeed.
         ConfigError: The daemon cannot listen on the address.
 
     """
-    sock = await _bind(listen)
+    connections = Connections(clock or SystemClock(), refused, most=affordable_connections())
+    app[CONNECTIONS] = connections
+    app.middlewares.insert(0, connections.middleware())
+    bound = await _bind(listen)
+    sock = Listener(bound.family, bound.type, bound.proto, fileno=bound.detach())
+    sock.connections = connections
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # of each connection
     # No access log: it would be one line per scrape.
     runner = web.AppRunner(
         app,
@@ -82,12 +116,18 @@ async def serving(
         logger=_protocol_log(),
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
+        lingering_time=LINGERING_SECONDS,
+        max_headers=MAX_HEADERS,
     )
+    expiring = asyncio.create_task(connections.expire_forever(), name="expire connections")
     try:
         await runner.setup()
-        await web.SockSite(runner, sock, ssl_context=ssl_context, backlog=BACKLOG).start()
+        site = web.SockSite(runner, sock, ssl_context=ssl_context, backlog=ACCEPTED_AT_ONCE)
+        await site.start()
+        sock.listen(BACKLOG)  # the site has set it to what it accepts at once
         yield Listen(*sock.getsockname()[:2])
     finally:
+        expiring.cancel()
         await runner.cleanup()
         sock.close()
 

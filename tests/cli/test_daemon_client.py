@@ -36,7 +36,7 @@ from tests.recovery.harness import Harness, at_once
 from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-open-sesame"
 UNREACHABLE = "http://127.0.0.1:1"
 
 

@@ -77,7 +77,9 @@ def page(collector: Collector) -> str:
         rows, system_name="meadowlark", identity=Identity("meadowlark", "26.1.8"), taken_at=AT
     )
     rendered = Renderer(collector.families).render(inventory, REPORT)
-    return PageBuilder(collector.families).page([rendered], Format.CLASSIC).plain(b"").decode()
+    return (
+        PageBuilder(collector.families).page([rendered], Format.CLASSIC).plain(b"").read().decode()
+    )
 
 
 @every_collector

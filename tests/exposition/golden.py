@@ -18,4 +18,4 @@ FILES = {
 
 if __name__ == "__main__":
     for form, (path, end) in FILES.items():
-        path.write_bytes(page(form).plain(end))
+        path.write_bytes(page(form).plain(end).read())

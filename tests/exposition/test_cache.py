@@ -36,7 +36,7 @@ def cache(own: OwnMetrics) -> PageCache:
 
 
 def text(cache: PageCache, form: Format = CLASSIC, *, now: float = 0.0) -> str:
-    return cache.page(form, gzipped=False, now=now).decode()
+    return cache.page(form, gzipped=False, now=now).read().decode()
 
 
 def samples(text: str) -> Rendered:
@@ -173,7 +173,7 @@ def test_compressed_page_equals_the_plain_page(form: Format) -> None:
 
     gzipped = cache.page(form, gzipped=True, now=0.0)
 
-    assert gzip.decompress(gzipped).decode() == text(cache, form)
+    assert gzip.decompress(gzipped.read()).decode() == text(cache, form)
 
 
 def test_error_in_own_metrics_is_raised_and_not_cached() -> None:

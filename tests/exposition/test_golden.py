@@ -24,8 +24,10 @@ PROMTOOL = shutil.which("promtool")
 def test_page_of_the_sample_equals_the_golden_file(form: Format) -> None:
     path, end = FILES[form]
 
-    assert page(form).plain(end).decode().splitlines() == path.read_text("utf-8").splitlines()
-    assert page(form).plain(end) == path.read_bytes()
+    assert (
+        page(form).plain(end).read().decode().splitlines() == path.read_text("utf-8").splitlines()
+    )
+    assert page(form).plain(end).read() == path.read_bytes()
 
 
 @pytest.mark.parametrize("form", Format)

@@ -47,7 +47,12 @@ many_examples = settings(
 
 
 def text(*systems: RenderInput, form: Format = Format.CLASSIC) -> str:
-    return page_of([Renderer(FAMILIES).render(*each) for each in systems], form).plain(b"").decode()
+    return (
+        page_of([Renderer(FAMILIES).render(*each) for each in systems], form)
+        .plain(b"")
+        .read()
+        .decode()
+    )
 
 
 # Compared with the client library
@@ -240,7 +245,11 @@ def test_change_of_one_table_is_rendered_as_from_scratch(table: str) -> None:
 def rendered_group(group: ItemGroup, rows: strategies.Rows) -> list[bytes]:
     """Return the text of each family of *group* for *rows*."""
     rendered = Renderer(FAMILIES).render(*system(rows))
-    return [rendered.segments[family.name].text for family in FAMILIES if family.group is group]
+    return [
+        b"".join(rendered.segments[family.name].texts(10_000))
+        for family in FAMILIES
+        if family.group is group
+    ]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +292,7 @@ def render_change(
     last: RenderInput = (inventory(after, second, after.get("identity")), report(second))
     rendered = renderer.render(*last)
     assert_same(rendered, Renderer(FAMILIES).render(*last))
-    return rendered, page_of([rendered], Format.CLASSIC).plain(b"").decode()
+    return rendered, page_of([rendered], Format.CLASSIC).plain(b"").read().decode()
 
 
 WEB: strategies.Rows = {

@@ -37,7 +37,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 
 def values(*systems: RenderInput) -> dict[Series, float]:
     """Return the value of every series."""
-    text = page(Format.CLASSIC, systems).plain(b"").decode()
+    text = page(Format.CLASSIC, systems).plain(b"").read().decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
+from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web.ports import Reloaded
 from exporter.web.reloadable_config import ReloadableWebConfig
@@ -20,14 +21,16 @@ class StubPages:
     def __init__(self, bodies: Mapping[tuple[Format, bool], bytes] | None = None) -> None:
         self.bodies = bodies
 
-    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
+    def page(self, form: Format, *, gzipped: bool, now: float) -> Body:
         if self.bodies is not None:
-            return self.bodies[form, gzipped]
-        return f"{form.name} {'gzip' if gzipped else 'plain'}\n".encode()
+            body = self.bodies[form, gzipped]
+        else:
+            body = f"{form.name} {'gzip' if gzipped else 'plain'}\n".encode()
+        return Body(len(body), (body,))
 
 
 class BrokenPages:
-    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
+    def page(self, form: Format, *, gzipped: bool, now: float) -> Body:
         raise ZeroDivisionError("a secret detail")
 
 

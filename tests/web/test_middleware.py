@@ -11,15 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.web import auth
+from exporter.web.attempts import Attempts
 from exporter.web.auth import BasicAuth
-from exporter.web.middleware import TokenBucket
+from exporter.web.ports import Refusal
+from exporter.web.token_bucket import TokenBucket
 from exporter.web.webconfig import RateLimit
 from tests.web.conftest import Serve
 from tests.web.samples import HandClock
 
+CLIENT = "192.0.2.7"
 
-def hashed(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+def hashed(password: str, rounds: int = 4) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds)).decode()
 
 
 def basic(user: str, password: str) -> str:
@@ -33,6 +37,12 @@ def as_user(user: str, password: str) -> dict[str, str]:
 def edit(file: Path, text: str | None) -> None:
     """Replace the content of *file*, or delete it."""
     file.unlink() if text is None else file.write_text(text)
+
+
+def basic_auth_of_a_site() -> BasicAuth:
+    return BasicAuth(
+        Attempts("password", Refusal.PASSWORD, lambda _: None, HandClock(), costs=True)
+    )
 
 
 @pytest.fixture
@@ -97,10 +107,10 @@ async def test_invalid_credentials_are_401(serve: Serve, file: Path, authorizati
 
 async def test_concurrent_valid_password_is_hashed_once(checks: list[bytes]) -> None:
     users = {"alice": hashed("wonder")}
-    basic_auth = BasicAuth()
+    basic_auth = basic_auth_of_a_site()
 
     crowd = await asyncio.gather(
-        *(basic_auth.admits(basic("alice", "wonder"), users) for _ in range(10))
+        *(basic_auth.admits(basic("alice", "wonder"), users, CLIENT) for _ in range(10))
     )
 
     assert all(crowd)
@@ -111,28 +121,28 @@ async def test_invalid_password_and_unknown_user_are_hashed_each_time(
     checks: list[bytes],
 ) -> None:
     users = {"alice": hashed("wonder")}
-    basic_auth = BasicAuth()
+    basic_auth = basic_auth_of_a_site()
 
     for user in ("alice", "mallory"):
         for _ in range(2):
-            assert not await basic_auth.admits(basic(user, "guess"), users)
+            assert not await basic_auth.admits(basic(user, "guess"), users, CLIENT)
 
     assert len(checks) == 4
 
 
 async def test_changed_hash_invalidates_old_password() -> None:
-    basic_auth = BasicAuth()
+    basic_auth = basic_auth_of_a_site()
 
-    assert await basic_auth.admits(basic("alice", "old"), {"alice": hashed("old")})
-    assert not await basic_auth.admits(basic("alice", "old"), {"alice": hashed("new")})
+    assert await basic_auth.admits(basic("alice", "old"), {"alice": hashed("old")}, CLIENT)
+    assert not await basic_auth.admits(basic("alice", "old"), {"alice": hashed("new")}, CLIENT)
 
 
 async def test_auth_cache_is_bounded_and_holds_no_password() -> None:
-    basic_auth = BasicAuth()
+    basic_auth = basic_auth_of_a_site()
     users = {f"user{number}": hashed("wonder") for number in range(auth.MAX_CACHED + 5)}
 
     for user in users:
-        assert await basic_auth.admits(basic(user, "wonder"), users)
+        assert await basic_auth.admits(basic(user, "wonder"), users, CLIENT)
 
     assert len(basic_auth._cached) == auth.MAX_CACHED
     assert all(b"wonder" not in digest for digest in basic_auth._cached)
@@ -141,13 +151,13 @@ async def test_auth_cache_is_bounded_and_holds_no_password() -> None:
 async def test_password_is_compared_up_to_bcrypt_limit() -> None:
     users = {"alice": hashed("x" * 72)}
 
-    assert await BasicAuth().admits(basic("alice", "x" * 100), users)
+    assert await basic_auth_of_a_site().admits(basic("alice", "x" * 100), users, CLIENT)
 
 
 async def test_malformed_hash_accepts_no_password() -> None:
     users = {"alice": "$2y$04$" + "z" * 53}
 
-    assert not await BasicAuth().admits(basic("alice", "x"), users)
+    assert not await basic_auth_of_a_site().admits(basic("alice", "x"), users, CLIENT)
 
 
 async def test_users_are_reloaded_without_restart(

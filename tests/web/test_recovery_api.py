@@ -27,6 +27,7 @@ from exporter.recovery.model.commands import (
 )
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import (
+    TOKEN_HEADER,
     AmbiguousNameError,
     CommandReceipt,
     SystemRecoveryStatus,
@@ -37,6 +38,7 @@ from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
+from exporter.web.ports import Refusal
 from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
@@ -45,7 +47,7 @@ from tests.recovery.archive import journal_on_disk, stage
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-open-sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 COMMAND = {"owner": "anna", "reason": "upgrade"}
 
@@ -670,3 +672,91 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
     assert "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/")).text
     await journal.close()
+
+
+# Strangers.
+
+
+async def guess(site: Daemon, client: str, times: int) -> list[int]:
+    """Return the statuses of commands with wrong tokens from the address *client*."""
+    connector = aiohttp.TCPConnector(local_addr=(client, 0))
+    async with aiohttp.ClientSession(connector=connector) as http:
+        guesser = Daemon(site.url, http)
+        return [
+            (await guesser.post("disarm", {TOKEN_HEADER: f"{TOKEN}{number}"}, **COMMAND)).status
+            for number in range(times)
+        ]
+
+
+async def test_guessing_the_token_is_held_up_logged_and_counted(daemon: Serving) -> None:
+    service, counted = StubService(), list[Refusal]()
+    site = await daemon(service, refused=counted.append)
+
+    with structlog.testing.capture_logs() as logs:
+        statuses = await guess(site, "127.0.0.2", 200)
+
+    assert statuses == [401] * 10 + [429] * 190
+    assert service.asked == []
+    assert [(line["event"], line["client"]) for line in logs] == [("web.wrong_secret", "127.0.0.2")]
+    assert (counted.count(Refusal.TOKEN), counted.count(Refusal.GUESSING)) == (10, 190)
+
+
+async def test_guesser_is_refused_even_with_the_token(daemon: Serving) -> None:
+    site = await daemon(StubService())
+    await guess(site, "127.0.0.2", 10)
+
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=connector) as http:
+        answer = await Daemon(site.url, http).post("disarm", **COMMAND)
+
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
+
+
+async def test_guessing_does_not_lock_out_the_operator(daemon: Serving) -> None:
+    service = StubService()
+    site = await daemon(service)
+    for address in range(2, 40):
+        await guess(site, f"127.0.0.{address}", 3)
+    await guess(site, "127.0.0.1", 100)
+
+    assert (await site.post("disarm", **COMMAND)).status == 200
+
+
+async def test_request_without_a_token_is_no_guess(daemon: Serving) -> None:
+    site = await daemon(StubService())
+
+    for _ in range(100):
+        assert (await site.post("disarm", {}, **COMMAND)).status == 401
+
+
+@pytest.mark.parametrize("path", ["disarm", "pause", "arm"])
+async def test_command_under_a_foreign_host_name_is_refused(daemon: Serving, path: str) -> None:
+    service = StubService()
+    site = await daemon(service, hosts=["exporter.example.org"])
+
+    foreign = await site.post(path, {**BEARER, "Host": "evil.example:9888"}, **COMMAND)
+    assert (foreign.status, service.asked) == (403, [])
+    assert "web.hosts" in foreign.json["error"]
+
+    own = await site.post(path, {**BEARER, "Host": "exporter.example.org"}, **COMMAND)
+    assert own.status == 200
+
+
+async def test_queries_at_once_are_bounded(daemon: Serving) -> None:
+    service, release = StubService(), asyncio.Event()
+
+    async def wait(*_: Any, **__: Any) -> list[VMRecoveryStatus]:
+        await release.wait()
+        return []
+
+    service.vms = wait  # type: ignore[method-assign]
+    site = await daemon(service)
+    waiting = [asyncio.create_task(site.get("/api/recovery/vms")) for _ in range(20)]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    command = await site.post("disarm", **COMMAND)
+    release.set()
+    statuses = sorted(answer.status for answer in await asyncio.gather(*waiting))
+
+    assert {each.result().status for each in done} == {503}
+    assert command.status == 200
+    assert statuses == [200] * 6 + [503] * 14

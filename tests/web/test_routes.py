@@ -10,7 +10,7 @@ from aiohttp import web
 
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
-from exporter.web import routes
+from exporter.web import delivery
 from exporter.web.ports import Reloaded
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -84,7 +84,7 @@ async def test_client_that_disconnects_early_logs_nothing(serve: Serve) -> None:
 async def test_client_that_does_not_read_is_disconnected(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "WRITE_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(delivery, "STALL_SECONDS", 0.0)
     server = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
 
