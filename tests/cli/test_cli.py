@@ -165,7 +165,7 @@ async def test_check_fails_without_an_input_of_recovery(
         system.faults.turn_on(fault, path=path, **settings)
 
         code, out, _ = await ran("check", **pointing_at(system))
-        without_recovery = 0
+        without_recovery: int | None = 0
         if fault == "status":
             without_recovery, _, _ = await ran(
                 "check", VERGEWATCH_RECOVERY__MODE="off", **pointing_at(system)

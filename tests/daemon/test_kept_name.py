@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ ENFORCE = {
     "VERGEWATCH_POLL__IDENTITY_SECONDS": "2",
 }
 VM = "web-01"
+
+
+def is_named(expected: str, page: Page) -> bool:
+    return system_names(page) == {expected}
 
 
 def system_names(page: Page) -> set[str]:
@@ -209,9 +214,7 @@ async def test_reload_with_another_name_moves_all_series_at_once(tmp_path: Path)
                 configure(**name)
                 daemon.signal(signal.SIGHUP)
                 expected = name.get("name", system.world.system_name)
-                page = await daemon.page_where(
-                    lambda page, expected=expected: system_names(page) == {expected}
-                )
+                page = await daemon.page_where(partial(is_named, expected))
                 assert {
                     dict(labels)["system_name"] for labels in page.samples["vergewatch_up"]
                 } == {expected}

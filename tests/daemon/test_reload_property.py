@@ -127,7 +127,8 @@ def polls_by(daemon: Daemon, new: Settings) -> bool:
     poller = daemon.watched.poller
     return (
         tuple(poller._schedules.values()) == tuple(system.schedules)
-        and poller._plan == plan_of(system)
+        and poller._plan._replace(refit=None)
+        == plan_of(system, poller._source)._replace(refit=None)  # type: ignore[arg-type]
         and poller._source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 

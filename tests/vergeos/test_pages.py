@@ -14,7 +14,7 @@ from exporter.vergeos.source import VergeOSSource
 from exporter.vergeos.tables import Pace, Table
 from tests.recovery.harness import at_once
 
-TABLE = Table("vms", "vms", Pace.FAST, Row, lambda row, key: key)
+TABLE = Table("vms", "vms", Pace.FAST, Row, lambda _, key, __: key)
 FILTERED = TABLE._replace(where="kind eq 1")
 
 

@@ -191,7 +191,7 @@ async def test_action_is_not_sent_when_the_wait_begins_while_it_connects() -> No
                 await here.read()
             return await send(*args)
 
-        actor._transport.send = send_late  # type: ignore[method-assign]
+        actor._transport.send = send_late  # type: ignore[method-assign, assignment]
 
         answer = await Operations(actor, actor, here.clock).act(1, Action.POWER_ON, _allowed)
 
