@@ -18,7 +18,7 @@ class MonitoredTime:
 
     def go_on(self, before: float) -> None:
         """Continue after *before*, the seconds of earlier processes: later than all they saw."""
-        self._before = math.nextafter(before, math.inf)
+        self._before = math.nextafter(before, math.inf) if before else 0.0
         self.began, self._began_time = self._clock.monotonic(), self._clock.now()
 
     @property

@@ -3,6 +3,7 @@
 import pytest
 
 from exporter.recovery.model.cases import DiagnosisKind
+from exporter.recovery.model.states import State
 from tests.recovery.conftest import MakeHarness
 from tests.recovery.test_scenarios import ENOUGH, cause
 
@@ -34,3 +35,27 @@ def test_unknown_row_from_before_the_vm_was_seen_down_is_a_doubt(
     assert case.diagnosis is not None
     assert case.diagnosis.kind is DiagnosisKind.UNKNOWN, cause(harness, vm.name)
     assert harness.asked(vm.name) == []
+
+
+def test_stop_while_no_process_ran_is_known_at_once(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
+    harness.warm()
+    harness.world.operator_stops("web-01")
+    harness.clock.elapsed += 400
+    harness.new_process()
+
+    harness.advance(120)
+
+    assert harness.case("web-01").state is State.STOPPED
+
+
+def test_own_tag_assigned_shortly_before_a_crash_is_no_doubt(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto"]})
+    harness.warm()
+    harness.world.tag("web-01", "recovery/on-hang-power-cycle")
+    harness.advance(60)
+    harness.world.crash("web-01")
+
+    harness.advance(ENOUGH)
+
+    assert [one.action for one in harness.asked()] == ["poweron"]

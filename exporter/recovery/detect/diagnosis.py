@@ -53,7 +53,7 @@ def diagnose(
         _by_observation(case)
         or _by_uuid(about)
         or _by_words_since_up(case, about, limits)
-        or _by_node(case, about, limits)
+        or _by_node(case, about, limits, classifier)
         or _by_flapping(case, about, limits, classifier)
         or _by_duration(case, about, limits)
         or _by_desired_power(about, powerstate)
@@ -117,7 +117,9 @@ def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> D
     return None
 
 
-def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_node(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> Diagnosis | None:
     """Judge by its host: what happens to a node is VergeOS' to mend."""
     if case.node is None or about.node is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NODE_UNKNOWN, "its last node is not known")
@@ -133,6 +135,8 @@ def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis |
     quiet_since = max(node.well_since, case.trouble_at or about.at)
     if ill and about.at - quiet_since < limits.platform_seconds:
         sick = was_sick(node, since=up_at, since_clock=case.up_clock)
+        if not sick and explains_loss(case, about, limits, classifier):
+            return None  # it was stopped: that nobody watched its node is no reason to wait
         cause = Cause.NODE_IN_TROUBLE if sick else Cause.NODE_UNWATCHED
         was = "was not well" if sick else "was not watched all the time"
         detail = f"{about.node_name} {was}; the platform has its time to act"

@@ -107,6 +107,10 @@ LOG_PATTERNS: tuple[LogPattern, ...] = (
     LogPattern(r"VM '<name>' is (unresponsive|responsive again)", Meaning.HARMLESS),
     LogPattern(r"VM '<name>' (renamed to '<name>'|created)", Meaning.HARMLESS),
     LogPattern(r"Tag '<name>' (assigned to|removed from) '<name>'", Meaning.HARMLESS),
+    # Our own tags with words about power, which are no names in a template.
+    LogPattern(
+        r"Tag 'on-hang-(reset|power-cycle)' (assigned to|removed from) '<name>'", Meaning.HARMLESS
+    ),
     LogPattern(r"Not enough resources to start '<name>'", Meaning.HARMLESS),
     LogPattern(r"User '<name>' logged in", Meaning.HARMLESS),
     LogPattern(r"Login of '<name>' failed", Meaning.HARMLESS),
