@@ -173,15 +173,8 @@ async def _check_system(
             if counted_by_daemon:  # any other user's files would be in the daemon's way
                 memory.save()
         sent = client.budget.spent(at=clock.monotonic()) - sent_before
-    identity = rows.pop(IDENTITY, None)
-    name, note = _name(resolved, identity)
-    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
-    write(
-        f"[bold]{escape(name or system.url)}[/]{version}" + f"  {escape(system.url)}" * bool(name)
-    )
-    if note and not problem:
-        write(f"  [yellow]{escape(note)}[/]")
-    if not name and not problem:
+    name_known = _write_name(resolved, rows.pop(IDENTITY, None), write, quietly=bool(problem))
+    if not name_known and not problem:
         problem = (
             "the name of the system cannot be read, and the daemon exports no VM before it knows "
             "one: correct what fails above, or set the name of this system"
@@ -200,6 +193,25 @@ async def _check_system(
         return fits
     recovers = _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
     return recovers and fits
+
+
+def _write_name(
+    resolved: ResolvedSystem, identity: Identity | None, write: Write, *, quietly: bool
+) -> bool:
+    """
+    Write the name and version of a system; return whether the daemon would know a name.
+
+    Args:
+        quietly: Whether to leave out where the name is from.
+
+    """
+    url = resolved.system.url
+    name, note = _name(resolved, identity)
+    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
+    write(f"[bold]{escape(name or url)}[/]{version}" + f"  {escape(url)}" * bool(name))
+    if note and not quietly:
+        write(f"  [yellow]{escape(note)}[/]")
+    return bool(name)
 
 
 def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str]:

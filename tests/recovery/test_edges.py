@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMConfig
 from exporter.recovery.decide.budgets import ActionHistory, Use, backoff_seconds, uses
 from exporter.recovery.decide.facts import Facts, SystemFacts
-from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
+from exporter.recovery.decide.guards import GUARDS, decide, permits
+from exporter.recovery.decide.ladder import next_action
 from exporter.recovery.detect.context import DiagnosisContext, Evidence, LogUsers
 from exporter.recovery.detect.diagnosis import diagnose
 from exporter.recovery.detect.log_patterns import LogClassifier

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.recovery.decide.budgets import Use
-from exporter.recovery.decide.guards import GUARDS, LADDERS, decide, in_turn, next_action, permits
+from exporter.recovery.decide.guards import GUARDS, decide, in_turn, permits
+from exporter.recovery.decide.ladder import LADDERS, next_action
 from exporter.recovery.model.cases import (
     UNDIAGNOSED,
     Action,
