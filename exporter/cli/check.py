@@ -37,7 +37,7 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.formatting import plain
+from exporter.formatting import counted, plain
 from exporter.model import IDENTITY, Identity
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
@@ -258,7 +258,8 @@ async def _read_tables(
             count = str(read.count)
             status = _hold_status(resolved, one.table, read.count) or status
             if read.problem is not None:
-                status = f"[yellow]{read.skipped} rows skipped: {escape(read.problem)}[/]"
+                skipped = counted(read.skipped, "row")
+                status = f"[yellow]{skipped} skipped: {escape(read.problem)}[/]"
             elif read.skipped_values:
                 fields = ", ".join(
                     f"{field} ({one.number})" for field, one in read.skipped_values.items()
@@ -342,7 +343,7 @@ def _check_recovery(
     setup = recovery_setup(settings, resolved.recovery_mode)
     journal = directory(settings)
     problems = [*problems, *_missing_tables(rows, setup.enrolment_rules)]
-    commands = "no token: commands are refused"
+    commands = "no token: commands are refused (set recovery.token_file)"
     try:
         if RecoveryToken(settings)() is not None:
             commands = "commands need the token"
