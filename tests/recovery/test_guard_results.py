@@ -317,7 +317,7 @@ DENIED: list[tuple[GuardName, dict[str, Any], str, str]] = [
         G.CRASHED,
         {"case": diagnosed(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, "by jonas")},
         "stopped, stopped_by_person: by jonas",
-        "start the VM",
+        "start the VM, if it should run",
     ),
     (
         G.CRASHED,

@@ -203,7 +203,7 @@ def _crashed(facts: Facts) -> str | Denial:
 
 _FIXES = {
     DiagnosisKind.PENDING: "wait for the diagnosis",
-    DiagnosisKind.STOPPED: "start the VM",
+    DiagnosisKind.STOPPED: "start the VM, if it should run",
     DiagnosisKind.PLATFORM: "wait for VergeOS to act",
     DiagnosisKind.UNKNOWN: "check the VM and start it",
 }
