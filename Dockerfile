@@ -9,7 +9,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# What changes seldom comes first. The environment gets no pip: nobody installs anything there.
+# What rarely changes comes first. The environment has no pip, because nothing is installed later.
 COPY deploy/requirements.txt deploy/requirements-build.txt deploy/
 RUN python -m venv --without-pip /opt/vergewatch \
  && pip install --require-hashes -r deploy/requirements-build.txt \
@@ -18,7 +18,7 @@ RUN python -m venv --without-pip /opt/vergewatch \
 
 COPY pyproject.toml README.md ./
 COPY exporter exporter
-# Compiled here for good: the file system may be read-only, and times of files may get lost.
+# Compiled here, because the file system may be read-only; unchecked, because times of files may be lost.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/vergewatch/bin/python install --no-compile --no-deps --no-index dist/*.whl \
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/vergewatch/lib

@@ -37,7 +37,7 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.formatting import plain
+from exporter.formatting import counted, plain
 from exporter.model import IDENTITY, Identity
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
@@ -173,15 +173,8 @@ async def _check_system(
             if counted_by_daemon:  # any other user's files would be in the daemon's way
                 memory.save()
         sent = client.budget.spent(at=clock.monotonic()) - sent_before
-    identity = rows.pop(IDENTITY, None)
-    name, note = _name(resolved, identity)
-    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
-    write(
-        f"[bold]{escape(name or system.url)}[/]{version}" + f"  {escape(system.url)}" * bool(name)
-    )
-    if note and not problem:
-        write(f"  [yellow]{escape(note)}[/]")
-    if not name and not problem:
+    name_known = _write_name(resolved, rows.pop(IDENTITY, None), write, quietly=bool(problem))
+    if not name_known and not problem:
         problem = (
             "the name of the system cannot be read, and the daemon exports no VM before it knows "
             "one: correct what fails above, or set the name of this system"
@@ -200,6 +193,25 @@ async def _check_system(
         return fits
     recovers = _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
     return recovers and fits
+
+
+def _write_name(
+    resolved: ResolvedSystem, identity: Identity | None, write: Write, *, quietly: bool
+) -> bool:
+    """
+    Write the name and version of a system; return whether the daemon would know a name.
+
+    Args:
+        quietly: Whether to leave out where the name is from.
+
+    """
+    url = resolved.system.url
+    name, note = _name(resolved, identity)
+    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
+    write(f"[bold]{escape(name or url)}[/]{version}" + f"  {escape(url)}" * bool(name))
+    if note and not quietly:
+        write(f"  [yellow]{escape(note)}[/]")
+    return bool(name)
 
 
 def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str]:
@@ -246,7 +258,8 @@ async def _read_tables(
             count = str(read.count)
             status = _hold_status(resolved, one.table, read.count) or status
             if read.problem is not None:
-                status = f"[yellow]{read.skipped} rows skipped: {escape(read.problem)}[/]"
+                skipped = counted(read.skipped, "row")
+                status = f"[yellow]{skipped} skipped: {escape(read.problem)}[/]"
             elif read.skipped_values:
                 fields = ", ".join(
                     f"{field} ({one.number})" for field, one in read.skipped_values.items()
@@ -330,7 +343,7 @@ def _check_recovery(
     setup = recovery_setup(settings, resolved.recovery_mode)
     journal = directory(settings)
     problems = [*problems, *_missing_tables(rows, setup.enrolment_rules)]
-    commands = "no token: commands are refused"
+    commands = "no token: commands are refused (set recovery.token_file)"
     try:
         if RecoveryToken(settings)() is not None:
             commands = "commands need the token"

@@ -29,7 +29,7 @@ from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
-from exporter.web.ports import Refusal
+from exporter.web.ports import CountRefusal, Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -76,6 +76,7 @@ async def _run_until(
     telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
     files = FileWatch(clock, telemetry["config_files_rejected"].set)
+    listen = parse_listen(settings.web.listen_address)
     web_config, tls = _web_config(settings, clock, files)
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
@@ -84,11 +85,7 @@ async def _run_until(
     meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter, files)
     tune_interpreter()
-    refusals = {reason: telemetry["web_refused_total"].labels(reason) for reason in Refusal}
-
-    def refused(reason: Refusal) -> None:
-        refusals[reason].inc()
-
+    refused = _count_refusals(telemetry)
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files)
         changing = Parts(systems, alerting, journal, recovery_token, web_config)
@@ -106,13 +103,7 @@ async def _run_until(
             hosts=settings.web.hosts,
             refused=refused,
         )
-        async with serving(
-            app,
-            parse_listen(settings.web.listen_address),
-            ssl_context=tls,
-            clock=clock,
-            refused=refused,
-        ) as address:
+        async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [
                 parts.create_task(measure_lag_forever(clock, lag.observe)),
                 parts.create_task(alerting.run(systems.reports)),
@@ -131,6 +122,12 @@ async def _run_until(
                 await systems.stop()
                 await journal.close()
     log.info("daemon.stopped")
+
+
+def _count_refusals(telemetry: Telemetry) -> CountRefusal:
+    """Return what counts the requests that the web server refuses."""
+    refusals = {reason: telemetry["web_refused_total"].labels(reason) for reason in Refusal}
+    return lambda reason: refusals[reason].inc()
 
 
 def _web_config(

@@ -8,6 +8,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
+from exporter.formatting import counted
 from exporter.model import Inventory, RecentError
 from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.polling.state import TableRows, TableState
@@ -145,7 +146,7 @@ class PollLog:
                 skipped=rows.skipped,
                 first=rows.problem,
             )
-            self._note(f"{rows.skipped} rows skipped; the first: {rows.problem}")
+            self._note(f"{counted(rows.skipped, 'row')} skipped; the first: {rows.problem}")
         for field, (number, problem) in rows.skipped_values.items():
             if (table, field) not in self._skipped_fields:
                 self._skipped_fields.add((table, field))

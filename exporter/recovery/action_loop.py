@@ -22,7 +22,7 @@ from exporter.recovery.model.cases import Case, Enrolment, Intent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
-from exporter.recovery.model.ports import FreshVM, Platform
+from exporter.recovery.model.ports import FreshVM, Meter, Platform
 from exporter.recovery.observe.enrolment import EnrolmentRule, cluster_name, enrol
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.recovery_config import RecoveryConfig
@@ -59,8 +59,7 @@ class ActionLoop:
         diagnoser: Diagnoser,
         decider: Decider,
         actions: OpenActions,
-        confirmations: Confirmations,
-        service_watch: ServiceWatch,
+        meter: Meter,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -69,8 +68,8 @@ class ActionLoop:
         self._diagnoser = diagnoser
         self._decider = decider
         self._actions = actions
-        self._confirmations = confirmations
-        self._service_watch = service_watch
+        self.confirmations = Confirmations(config.confirmer, config.limits)
+        self._service_watch = ServiceWatch(config.confirmer, journal_writer, meter)
         self._rival_watch = RivalWatch(config.log_users)
         self._executor = ActionExecutor(
             platform, journal_writer, config.limits, clock, watched=lambda: engine.watched
@@ -81,7 +80,7 @@ class ActionLoop:
         self._config = config
         self._diagnoser.use(config.limits, config.classifier, config.log_users, config.powerstate)
         self._actions.use(config.limits)
-        self._confirmations.use(config.confirmer, config.limits)
+        self.confirmations.use(config.confirmer, config.limits)
         self._service_watch.use(config.confirmer)
         self._rival_watch.use(config.log_users)
         self._executor.use(config.limits)
@@ -106,17 +105,22 @@ class ActionLoop:
             elif after is not self._engine.state.cases[wanted.uuid]:
                 self._engine.update({after.uuid: after})
 
+    async def observe_prometheus(self) -> None:
+        """Ask which services work again, and whether Prometheus answers."""
+        await self._service_watch.look(self._engine.state.cases, at=self._engine.watched)
+        await self.confirmations.probe(at=self._engine.watched)
+
     async def _confirm(self, cases: Sequence[Case]) -> None:
         """Ask Prometheus about those of *cases* that every other guard lets be started."""
         if self._config.confirmer is None:
             return
         system = self._engine.system_facts
         lacking = [case for case in cases if self._decider.lacks_confirmation(case, system)]
-        await self._confirmations.ask(lacking, at=system.at)
+        await self.confirmations.ask(lacking, at=system.at)
 
     async def _diagnosed_again(self, case: Case) -> Case:
         """Return *case* diagnosed from logs read now: earlier actions took their time."""
-        await self._confirmations.ask([case], at=self._engine.watched)
+        await self.confirmations.ask([case], at=self._engine.watched)
         if self._config.silences is not None:
             await self._config.silences.refresh()
         await self._diagnoser.read_logs_now(self._engine.state, at=self._engine.watched)

@@ -18,7 +18,6 @@ from exporter.model import PollResult, RecoveryReport
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.action_loop import ActionLoop
-from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.control import Control
 from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.decide.guards import GUARDS, Guard
@@ -26,7 +25,7 @@ from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
-from exporter.recovery.history_recorder import HistoryRecorder, RecordedRandom
+from exporter.recovery.history_recorder import RecordedRandom
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import (
     Command,
@@ -52,6 +51,7 @@ from exporter.recovery.observe.state import (
     advance,
     warmed_up,
 )
+from exporter.recovery.poll_recorder import PollRecorder
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.report.status import StatusCache, recovery_report
 
@@ -84,15 +84,12 @@ class Recovery:
         guards: Sequence[Guard] = GUARDS,
     ) -> None:
         self.key, self.setup = key, setup
-        self._platform = platform
-        self._clock = clock
-        self._meter = meter
+        self._platform, self._clock, self._meter = platform, clock, meter
         self._turn = asyncio.Lock()
         self._time = MonitoredTime(clock)
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
-        self._history = HistoryRecorder({}, 0.0)
-        self._random = RecordedRandom(random)
+        recorded_random = RecordedRandom(random)
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -105,12 +102,11 @@ class Recovery:
             platform, setup.limits, setup.classifier, setup.log_users, setup.powerstate
         )
         self.learner = self._diagnoser.learner
+        self._recorder = PollRecorder(self._journal_writer, self._diagnoser, recorded_random)
         self._decider = Decider(guards, self._journal_writer, meter)
         self._actions = OpenActions(
-            self._journal_writer, setup.limits, clock, random=self._random, meter=meter
+            self._journal_writer, setup.limits, clock, random=recorded_random, meter=meter
         )
-        self._confirmations = Confirmations(setup.confirmer, setup.limits)
-        self._service_watch = ServiceWatch(setup.confirmer, self._journal_writer, meter)
         self._loop = ActionLoop(
             self,
             platform,
@@ -120,8 +116,7 @@ class Recovery:
             diagnoser=self._diagnoser,
             decider=self._decider,
             actions=self._actions,
-            confirmations=self._confirmations,
-            service_watch=self._service_watch,
+            meter=meter,
         )
         self.not_sent: Mapping[str, str] = self._actions.not_sent
         """Why the last action on a VM had no effect, by UUID."""
@@ -163,8 +158,8 @@ class Recovery:
             silences=self.setup.silences,
             fell_back=self._control.fell_back,
             confirmer=self.setup.confirmer,
-            confirmations=self._confirmations.by_vm,
-            confirmer_problem=self._confirmations.problem,
+            confirmations=self._loop.confirmations.by_vm,
+            confirmer_problem=self._loop.confirmations.problem,
             names_clusters=self._enrolment_cache.names_clusters,
             clusters_problem=self._enrolment_cache.clusters_problem,
         )
@@ -201,7 +196,7 @@ class Recovery:
             self._status_cache.clear()
             if setup.judged_by != before.judged_by:
                 self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
-                self._history.begin_again(self.watched)
+                self._recorder.begin_again(self.watched)
             if not self.bug:
                 self.report = self._make_report()
             self.changing = ""
@@ -241,10 +236,9 @@ class Recovery:
                 await self._diagnose()
                 await self._check_error_budget()
                 await self._loop.decide(self._decider.wanted(self.state))
-            self._remember(poll, lag_seconds=processed_at - at)
+            self._recorder.add(poll, self.system_facts, self.decisions, processed_at=processed_at)
             await self._record()
-            await self._service_watch.look(self.state.cases, at=self.watched)
-            await self._confirmations.probe(at=self.watched)
+            await self._loop.observe_prometheus()
             self.report = self._make_report()
 
     async def command(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
@@ -295,13 +289,12 @@ class Recovery:
                 self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
-        self._random.taken()
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         self._time.go_on(start.watched)
         self._status_cache.clear()
         self._enrolment_cache.resume(saved.facts)
         self.state = start.state
-        self._history = HistoryRecorder(saved.facts, start.watched, saved.log_positions)
+        self._recorder.resume(saved, start.watched)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
         await self._actions.resume(start, saved.spent)  # last: a command may come meanwhile
         log.info(
@@ -313,12 +306,9 @@ class Recovery:
         before = self.state
         enrolments = self._enrolment_cache.enrolments(poll.inventory, before.enrolments)
         self.state = advance(before, poll, enrolments, self.setup.limits)
-        health = self.state.health
-        if health.problem is not None:
-            self._meter.invalid(health.problem.reason)
+        if self.state.health.problem is not None:
             self._enrolment_cache.undo()  # a rejected inventory must be read again
-        if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
-            self._meter.clock_jumped()
+        _count(self.state.health, before.health, self._meter)
         self._decider.forget_ended(before.cases, self.state.cases)
         self._actions.forget(before.cases.keys() - self.state.cases.keys())
 
@@ -365,28 +355,15 @@ class Recovery:
             self.mark_broken(f"a bug ({type(error).__name__}); see the log")
             raise
 
-    def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
-        """Keep what a backtest needs of *poll* until it is written."""
-        self._history.add(
-            poll,
-            self.system_facts,
-            self._diagnoser.log_tail,
-            self.learner.learned,
-            self.decisions,
-            lag_seconds=lag_seconds,
-            random_numbers=self._random.taken(),
-        )
-
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
-        positions, templates = self._diagnoser.log_tail.positions, self.learner.experience.templates
-        if await self._journal_writer.record(
-            self.state,
-            positions,
-            templates,
-            watched=self.watched,
-            starter=self._diagnoser.started_by,
-            history=self._history.unwritten,
-        ):
-            self._history.written()
+        if await self._recorder.write(self.state, watched=self.watched):
             self._actions.history.forget(now=self.watched)
+
+
+def _count(health: Health, before: Health, meter: Meter) -> None:
+    """Count a rejected inventory, and a jump of the clock."""
+    if health.problem is not None:
+        meter.invalid(health.problem.reason)
+    if health.warm_since != before.warm_since and health.warm_because == CLOCK_JUMPED:
+        meter.clock_jumped()

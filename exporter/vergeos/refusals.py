@@ -94,7 +94,7 @@ class RefusalMemory:
             return ""
         return (
             f"{refusal.reason}; not asking again for {wait:.0f} s or until the secret changes, "
-            "because repeated refusals lock the account"
+            "because repeated refusals lock the account (vergewatch check --retry-refused asks)"
         )
 
     async def remember(self, credentials: Credentials, reason: str, *, wait_seconds: float) -> None:

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from exporter.web.ports import Refusal
 
 PRIVATE_SUFFIXES = ("localhost", "local", "internal", "svc")
-"""Top-level domains that nobody can register: of this machine, of a site, of Kubernetes."""
+"""Top-level domains that cannot be registered: of this machine, of a site, of Kubernetes."""
 
 
 class Hosts:

@@ -97,7 +97,6 @@ def make_app(
     check_telemetry_path(telemetry_path)
     app = web.Application(client_max_size=recovery.BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
-    known_hosts = Hosts(hosts)
     endpoints = _Endpoints(
         pages,
         overview,
@@ -108,13 +107,21 @@ def make_app(
         telemetry_path,
         observe_scrape,
         service,
-        known_hosts,
+        Hosts(hosts),
         refused,
-        scrapes=Slots(
-            Refusal.SCRAPES, refused, most=MAX_SCRAPES, most_of_client=MAX_SCRAPES_OF_CLIENT
-        ),
-        views=Slots(Refusal.VIEWS, refused, most=MAX_VIEWS, most_of_client=MAX_VIEWS_OF_CLIENT),
-        reloads=Slots(
+        *_slots(refused),
+    )
+    endpoints.install(app)
+    endpoints.install_recovery(app, recovery_token)
+    return app
+
+
+def _slots(refused: CountRefusal) -> tuple[Slots, Slots, Slots]:
+    """Return the places of scrapes, of status pages and queries, and of reloads."""
+    return (
+        Slots(Refusal.SCRAPES, refused, most=MAX_SCRAPES, most_of_client=MAX_SCRAPES_OF_CLIENT),
+        Slots(Refusal.VIEWS, refused, most=MAX_VIEWS, most_of_client=MAX_VIEWS_OF_CLIENT),
+        Slots(
             Refusal.RELOADS,
             refused,
             most=MAX_RELOADS,
@@ -122,24 +129,6 @@ def make_app(
             error=web.HTTPTooManyRequests,
         ),
     )
-    app.router.add_get(telemetry_path, endpoints.metrics)
-    app.router.add_get(HEALTHY, endpoints.healthy)
-    app.router.add_get(READY, endpoints.ready)
-    app.router.add_post(RELOAD, endpoints.reload_settings)
-    app.router.add_put(RELOAD, endpoints.reload_settings)
-    app.router.add_get(FAVICON, endpoints.icon)
-    if service is not None:
-        recovery.RecoveryAPI(
-            service,
-            recovery_token,
-            reload,
-            hosts=known_hosts,
-            attempts=Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False),
-            refused=refused,
-        ).install(app, endpoints.limited)
-    if telemetry_path != "/":
-        app.router.add_get("/", endpoints.limited(endpoints.status))
-    return app
 
 
 def check_telemetry_path(path: str) -> None:
@@ -170,6 +159,31 @@ class _Endpoints(NamedTuple):
     scrapes: Slots
     views: Slots
     reloads: Slots
+
+    def install(self, app: web.Application) -> None:
+        """Add the routes to *app*."""
+        app.router.add_get(self.telemetry_path, self.metrics)
+        app.router.add_get(HEALTHY, self.healthy)
+        app.router.add_get(READY, self.ready)
+        app.router.add_post(RELOAD, self.reload_settings)
+        app.router.add_put(RELOAD, self.reload_settings)
+        app.router.add_get(FAVICON, self.icon)
+        if self.telemetry_path != "/":
+            app.router.add_get("/", self.limited(self.status))
+
+    def install_recovery(self, app: web.Application, token: TokenSource) -> None:
+        """Add the routes that show and control recovery to *app*, if there is one."""
+        if self.service is None:
+            return
+        attempts = Attempts("recovery token", Refusal.TOKEN, self.refused, self.clock, costs=False)
+        recovery.RecoveryAPI(
+            self.service,
+            token,
+            self.reload,
+            hosts=self.hosts,
+            attempts=attempts,
+            refused=self.refused,
+        ).install(app, self.limited)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self.scrapes.taken(request):

@@ -244,7 +244,7 @@ async def test_check_says_which_name_the_daemon_would_use(
 
 async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_text("a-token")
+    token.write_text("token-of-this-test")
     config = tmp_path / "vergewatch.yaml"
     async with simulating() as system:
         config.write_text(f"""

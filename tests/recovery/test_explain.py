@@ -248,6 +248,19 @@ def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
     )
 
 
+def test_quarantined_vm_has_no_backoff_to_wait_for() -> None:
+    harness = stage()
+    for pause in (400, 400, 200, 100):
+        harness.world.crash("web-02")
+        harness.advance(pause)
+
+    found = explained(harness, "web-02")
+    assert found.state == "quarantined"
+    failed = {one.guard for one in found.guards if not one.passed}
+    assert GuardName.BACKOFF_ELAPSED in failed
+    assert found.fixes == ("vergewatch recovery clear web-02 --reason ...",)
+
+
 def test_vm_started_by_operator_after_second_crash_was_not_quarantined() -> None:
     harness = stage()
     harness.world.crash("web-02")

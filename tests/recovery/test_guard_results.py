@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.recovery.decide.budgets import Use
-from exporter.recovery.decide.guards import GUARDS, LADDERS, decide, in_turn, next_action, permits
+from exporter.recovery.decide.guards import GUARDS, decide, in_turn, permits
+from exporter.recovery.decide.ladder import LADDERS, next_action
 from exporter.recovery.model.cases import (
     UNDIAGNOSED,
     Action,
@@ -316,7 +317,7 @@ DENIED: list[tuple[GuardName, dict[str, Any], str, str]] = [
         G.CRASHED,
         {"case": diagnosed(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, "by jonas")},
         "stopped, stopped_by_person: by jonas",
-        "start the VM",
+        "start the VM, if it should run",
     ),
     (
         G.CRASHED,

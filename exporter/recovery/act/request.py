@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from exporter.recovery.decide.guards import next_action
+from exporter.recovery.decide.ladder import next_action
 from exporter.recovery.model.cases import Action, Case, Enrolment, ObservedState
 from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.ports import FreshVM

@@ -6,21 +6,20 @@ decision, and ``vergewatch explain`` prints the results of all.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from exporter.formatting import counted, lasting, span
 from exporter.recovery.decide.budgets import Use
 from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.ladder import next_action
 from exporter.recovery.decide.questions import QuestionState, state_of
 from exporter.recovery.model.cases import (
     UNDIAGNOSED,
     Action,
     Case,
     DiagnosisKind,
-    Enrolment,
     ObservedState,
-    OnHang,
     Question,
 )
 from exporter.recovery.model.commands import Command
@@ -30,13 +29,6 @@ from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
 from exporter.recovery.observe.state import RecoveryState
-
-LADDERS: Mapping[OnHang, tuple[Action, ...]] = {
-    OnHang.ALERT: (),
-    OnHang.RESET: (Action.REBOOT, Action.RESET),
-    OnHang.POWER_CYCLE: (Action.REBOOT, Action.RESET, Action.KILL),
-}
-"""The actions on a VM that hangs, graceful before hard. A power-on follows a kill."""
 
 
 class Denial(NamedTuple):
@@ -64,14 +56,6 @@ class Guard(NamedTuple):
 
 def _budgets(facts: Facts) -> tuple[BudgetUse, ...]:
     return tuple(BudgetUse(use.used, use.window.most, use.window.seconds) for use in facts.vm_uses)
-
-
-def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:
-    """Return the next allowed action; None if no action is left."""
-    if case.observed is not ObservedState.HUNG:
-        return Action.POWER_ON
-    ladder = LADDERS[enrolment.on_hang] if enrolment is not None else ()
-    return ladder[case.ladder_step] if case.ladder_step < len(ladder) else None
 
 
 def decide(facts: Facts, guards: Sequence[Guard] | None = None) -> Decision:
@@ -219,7 +203,7 @@ def _crashed(facts: Facts) -> str | Denial:
 
 _FIXES = {
     DiagnosisKind.PENDING: "wait for the diagnosis",
-    DiagnosisKind.STOPPED: "start the VM",
+    DiagnosisKind.STOPPED: "start the VM, if it should run",
     DiagnosisKind.PLATFORM: "wait for VergeOS to act",
     DiagnosisKind.UNKNOWN: "check the VM and start it",
 }

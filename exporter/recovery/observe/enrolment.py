@@ -33,7 +33,7 @@ NOT_ENROLLED = Enrolment(
     on_hang=OnHang.ALERT,
     tier=DEFAULT_TIER,
     after=(),
-    because="no tag and no rule says that it is to be started",
+    because="no tag and no rule enrolls it",
 )
 """The enrolment of a VM without a tag or rule: monitored only."""
 

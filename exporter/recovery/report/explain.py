@@ -110,4 +110,7 @@ def _fixes(context: ExplainContext) -> tuple[str, ...]:
     if any(one.guard is GuardName.CRASHED for one in failed):
         # The next action is of no interest before a crash is proven.
         failed = [one for one in failed if one.guard is not GuardName.ACTION_ALLOWED]
+    if context.state is State.QUARANTINED:
+        # `clear` ends the backoff too, and waiting does not end the quarantine.
+        failed = [one for one in failed if one.guard is not GuardName.BACKOFF_ELAPSED]
     return tuple(dict.fromkeys(one.fix for one in failed if one.fix))
