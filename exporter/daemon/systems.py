@@ -33,7 +33,8 @@ from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
 from exporter.inputs.live_file import FileWatch
 from exporter.model import Inventory, SystemReport
-from exporter.polling.poller import Plan, Poller
+from exporter.polling.plan import Plan
+from exporter.polling.poller import Poller
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.recovery.engine import Recovery
 from exporter.recovery.recovery_config import RecoveryConfig

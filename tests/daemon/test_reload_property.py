@@ -126,10 +126,10 @@ def polls_by(daemon: Daemon, new: Settings) -> bool:
     (system,) = resolve_systems(new)
     poller = daemon.watched.poller
     return (
-        tuple(poller._schedules.values()) == tuple(system.schedules)
-        and poller._plan._replace(refit=None)
-        == plan_of(system, poller._source)._replace(refit=None)  # type: ignore[arg-type]
-        and poller._source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
+        tuple(poller.tables.schedules.values()) == tuple(system.schedules)
+        and poller.plan._replace(refit=None)
+        == plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
+        and poller.source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 
 
