@@ -25,8 +25,9 @@ from exporter.config.systems import resolve_systems
 from exporter.daemon.app import Parts
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
-from exporter.daemon.systems import SystemManager, WatchedSystem
-from exporter.daemon.systems import _plan as plan_of
+from exporter.daemon.system_builder import plan_of
+from exporter.daemon.systems import SystemManager
+from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
@@ -127,8 +128,7 @@ def polls_by(daemon: Daemon, new: Settings) -> bool:
     poller = daemon.watched.poller
     return (
         tuple(poller.tables.schedules.values()) == tuple(system.schedules)
-        and poller.plan._replace(refit=None)
-        == plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
+        and poller.plan._replace(refit=None) == plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
         and poller.source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 
