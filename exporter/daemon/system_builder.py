@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import aiohttp
 import structlog
@@ -71,13 +72,7 @@ class SystemBuilder:
         meter: SystemMeter,
         former: WatchedSystem | None,
     ) -> WatchedSystem:
-        """
-        Start a system and its tasks.
-
-        Args:
-            former: The system that it continues; it has stopped.
-
-        """
+        """Start a system and its tasks; it continues *former*, which has stopped."""
         system, directory = settings.system, self._journal.directory
         _warn_of_tls(settings)
         clients = self._clients(settings, sessions, meter)
@@ -110,10 +105,6 @@ class SystemBuilder:
         running = {"poll": poller.run(), "remember requests": request_memory.save_forever()}
         if worker is not None:
             running["recovery"] = worker.run()
-        tasks = [
-            self._tasks.create_task(work, name=f"{kind} {system.url}")
-            for kind, work in running.items()
-        ]
         return WatchedSystem(
             settings,
             poller,
@@ -125,8 +116,15 @@ class SystemBuilder:
             request_memory,
             name,
             recovery,
-            tasks,
+            self._run(system.url, running),
         )
+
+    def _run(
+        self, url: str, running: Mapping[str, Coroutine[Any, Any, None]]
+    ) -> Sequence[asyncio.Task[None]]:
+        return [
+            self._tasks.create_task(work, name=f"{kind} {url}") for kind, work in running.items()
+        ]
 
     async def change(
         self,
