@@ -141,27 +141,29 @@ async def test_collector_that_is_switched_off_takes_only_its_own_series_away(
 
 async def test_rotated_token_is_in_force_at_once_and_a_removed_one_refuses(tmp_path: Path) -> None:
     config, token = tmp_path / "vergewatch.yaml", tmp_path / "token"
-    token.write_text("leaked\n")
+    token.write_text("leaked-0123456789\n")
     async with simulating() as system:
         known = {"url": system.url, "api_key": system.api_key}
         written(config, **known, recovery={"token_file": str(token)})
         async with running(PATIENT, "--config", str(config)) as daemon:
-            assert await commanded(daemon, "leaked") == 404  # authorized; no system recovers
-            token.write_text("rotated\n")
-            assert await commanded(daemon, "leaked") == 401
-            assert await commanded(daemon, "rotated") == 404
+            assert (
+                await commanded(daemon, "leaked-0123456789") == 404
+            )  # authorized; no system recovers
+            token.write_text("rotated-0123456789\n")
+            assert await commanded(daemon, "leaked-0123456789") == 401
+            assert await commanded(daemon, "rotated-0123456789") == 404
             token.unlink()
-            assert await commanded(daemon, "rotated") == 403
+            assert await commanded(daemon, "rotated-0123456789") == 403
 
-            written(config, **known, recovery={"token": "in-the-settings"})
+            written(config, **known, recovery={"token": "in-the-settings-0"})
             told = await reloaded(daemon)
             assert told == "reloaded\napplied recovery.token, recovery.token_file\n"
-            assert await commanded(daemon, "rotated") == 401
-            assert await commanded(daemon, "in-the-settings") == 404
+            assert await commanded(daemon, "rotated-0123456789") == 401
+            assert await commanded(daemon, "in-the-settings-0") == 404
             written(config, **known)
             daemon.signal(signal.SIGHUP)
             async with asyncio.timeout(10):
-                while await commanded(daemon, "in-the-settings") != 403:
+                while await commanded(daemon, "in-the-settings-0") != 403:
                     await REAL_TIME.sleep(0.05)
 
 
