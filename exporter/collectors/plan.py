@@ -92,27 +92,6 @@ def plan(
     """
     _check_names("poll.tables", intervals, [IDENTITY, *(table.name for table in tables)])
 
-    def schedule(table: Table) -> TableSchedule:
-        sharing = [other for other in tables if other.request == table.request]
-        set_by_operator = [other.name for other in sharing if other.name in intervals]
-        chosen = {intervals[name] for name in set_by_operator}
-        if len(chosen) > 1:
-            raise ConfigError(
-                f"the intervals of poll.tables.{' and poll.tables.'.join(set_by_operator)} differ, "
-                "but one request reads these tables: set one of them, or both to the same"
-            )
-        seconds = chosen.pop() if chosen else pace_seconds[table.pace]
-        return TableSchedule(
-            table.name,
-            seconds,
-            phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
-            requests=requests.get(table.name, 1) if table is sharing[0] else 0,
-            essential=table.importance is Importance.ESSENTIAL,
-            keeps_stale_rows=table.keeps_stale_rows,
-            importance=max(other.importance for other in sharing),
-            fixed=table.importance is Importance.ESSENTIAL or bool(set_by_operator),
-        )
-
     identity = TableSchedule(
         IDENTITY,
         intervals.get(IDENTITY, identity_seconds),
@@ -120,11 +99,40 @@ def plan(
         fixed=IDENTITY in intervals,
     )
     return fit_to_budget(
-        (identity, *map(schedule, tables)),
+        (identity, *(_schedule(one, tables, pace_seconds, intervals, requests) for one in tables)),
         per_hour=per_hour,
         reserve=reserve,
         besides=besides,
         is_running=is_running,
+    )
+
+
+def _schedule(
+    table: Table,
+    tables: Sequence[Table],
+    pace_seconds: Mapping[Pace, float],
+    intervals: Mapping[str, float],
+    requests: Mapping[str, int],
+) -> TableSchedule:
+    """Return the schedule of one of *tables* before it is fitted; see `plan`."""
+    sharing = [other for other in tables if other.request == table.request]
+    set_by_operator = [other.name for other in sharing if other.name in intervals]
+    chosen = {intervals[name] for name in set_by_operator}
+    if len(chosen) > 1:
+        raise ConfigError(
+            f"the intervals of poll.tables.{' and poll.tables.'.join(set_by_operator)} differ, "
+            "but one request reads these tables: set one of them, or both to the same"
+        )
+    seconds = chosen.pop() if chosen else pace_seconds[table.pace]
+    return TableSchedule(
+        table.name,
+        seconds,
+        phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
+        requests=requests.get(table.name, 1) if table is sharing[0] else 0,
+        essential=table.importance is Importance.ESSENTIAL,
+        keeps_stale_rows=table.keeps_stale_rows,
+        importance=max(other.importance for other in sharing),
+        fixed=table.importance is Importance.ESSENTIAL or bool(set_by_operator),
     )
 
 

@@ -7,12 +7,10 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from math import inf
-from typing import Any, NamedTuple, Protocol
-
-import msgspec
+from typing import Any, Protocol
 
 from exporter.clock import Clock
 from exporter.errors import (
@@ -31,10 +29,13 @@ from exporter.model import (
     PollResult,
     SystemReport,
 )
+from exporter.polling.plan import Plan
 from exporter.polling.poll_log import PollLog
-from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
-from exporter.polling.state import LastGood, TableRows, TableState
+from exporter.polling.poll_result import poll_result
+from exporter.polling.schedule import requests_per_hour
+from exporter.polling.state import LastGood, TableRows
 from exporter.polling.status_watch import StatusWatch
+from exporter.polling.table_states import TableStates
 from exporter.status_updates import STATUS
 
 UNREACHABLE_LIMIT = 2
@@ -42,8 +43,6 @@ UNREACHABLE_LIMIT = 2
 FATAL = (AbsentError, UnauthorizedError, BudgetSpentError, ThrottledError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
-SHORTEST_WAIT_SECONDS = 0.1
-"""A wait that is almost over, by the rounding of times, is not waited for in a loop."""
 NAME_RETRY_SECONDS = 120.0
 """The longest pause before the name is asked for again, while the series of VMs wait for it."""
 
@@ -69,22 +68,6 @@ class Join(Protocol):
         identity: Identity | None,
         taken_at: datetime,
     ) -> Inventory: ...
-
-
-class Plan(NamedTuple):
-    """What to poll, and how often."""
-
-    schedules: Sequence[TableSchedule]
-    stale_after_polls: float
-    """Intervals after which a table's last good rows are stale."""
-    besides: Sequence[TableSchedule] = ()
-    """The regular reads of recovery."""
-    refit: Callable[[], Sequence[TableSchedule]] | None = None
-    """Returns the schedules for what the tables need by now; called after each poll."""
-    frozen_after_seconds: float = inf
-    """Seconds without an update after which the status of VMs is frozen."""
-    withdraws_frozen: bool = False
-    """Whether a frozen status is published no longer."""
 
 
 class Poller:
@@ -123,7 +106,7 @@ class Poller:
     ) -> None:
         self.name = name
         self._named = named
-        self._source = source
+        self.source = source
         self._join = join
         self._publish = publish
         self._next: tuple[Source, Plan] | None = None
@@ -135,16 +118,16 @@ class Poller:
         self._requests_remaining = requests_remaining
         self._on_poll = on_poll
         self._began = clock.monotonic()
-        self._follow(plan)
-        self._states = {schedule.table: TableState(due=0.0) for schedule in plan.schedules}
-        self._inherited: frozenset[str] = frozenset()
-        """Tables whose rows are of the system at another address."""
+        self.plan = plan
+        self.tables = TableStates(url, plan)
+        self._inherited: TableStates | None = None
+        """The tables of the system at another address, shown until this one has answered."""
         self._is_named_by_itself = named
         self._log = PollLog(name, clock)
         self._unanswered = 0
         self._publishing = asyncio.Lock()
         self._published: frozenset[str] = frozenset()
-        self._status_watch = StatusWatch(plan.frozen_after_seconds, withdraws=plan.withdraws_frozen)
+        self._status_watch = StatusWatch(plan)
         self.inventory: Inventory | None = None
         if former is not None:
             self._take_over(former)
@@ -156,42 +139,49 @@ class Poller:
         if self._nap is not None:
             self._nap.cancel()
 
-    def _follow(self, plan: Plan) -> None:
-        self._plan = plan
-        self._schedules = _by_table(plan.schedules)
-        self._essential = frozenset(
-            schedule.table for schedule in plan.schedules if schedule.essential
-        )
-        self._base_seconds = min(schedule.every_seconds for schedule in plan.schedules)
-
     def _follow_next(self) -> None:
         """Put a changed plan in force; the rows of each table that is still polled stay."""
         if self._next is None:
             return
-        (self._source, plan), self._next = self._next, None
-        self._follow(plan)
-        now, before = self._elapsed(), self._states
-        self._states = {
-            schedule.table: _due_sooner(before[schedule.table], schedule)
-            if schedule.table in before
-            else TableState(due=now)
-            for schedule in plan.schedules
-        }
+        (self.source, self.plan), self._next = self._next, None
+        self.tables.follow(self.plan, now=self._elapsed())
+        if self.plan.refit is not None:
+            self.tables.fit(self.plan.refit(), now=self._elapsed())
+        self._status_watch.use(self.plan)
 
     def _take_over(self, former: "Poller") -> None:
         """Continue with the last good rows of *former*, and ask for all rows again."""
         self._began = former._began  # noqa: SLF001 - same class
         if former.name == self.name:
             self._named = self._named or former._named  # noqa: SLF001
-        now = self._elapsed()
-        for table, state in former._states.items():  # noqa: SLF001
-            if table in self._states and state.good is not None:
-                self._states[table] = TableState(due=now, good=state.good)
-        self.inventory = former.inventory
-        if former._url != self._url:  # noqa: SLF001
-            self._inherited = frozenset(
-                table for table, state in self._states.items() if state.good is not None
-            )
+        self._status_watch = former._status_watch  # noqa: SLF001
+        self._status_watch.use(self.plan)
+        self.inventory, shown = former.inventory, former._shown  # noqa: SLF001
+        if shown.url == self._url:
+            self.tables.inherit(shown, now=self._elapsed())
+        else:
+            self._inherited = shown
+
+    @property
+    def _shown(self) -> TableStates:
+        """The tables whose rows are published: never of two addresses at once."""
+        return self._inherited or self.tables
+
+    def _drop_inherited(self) -> None:
+        """Show the rows of this address once it has answered, or those of the other are stale."""
+        if self._inherited is None:
+            return
+        tables = self.tables
+        answers = any(tables.good(one) is not None for one in tables.essential)
+        if not answers and not tables.essential.isdisjoint(self._fresh()):
+            return
+        self._inherited = None
+        self._status_watch = StatusWatch(self.plan)
+        self._named = self._is_named_by_itself
+        if tables.identity is not None:
+            self._learn_name(tables.identity)
+        elif self._named:
+            self.name = self._rename("")
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -203,89 +193,54 @@ class Poller:
     async def poll(self) -> None:
         """Read every table that is due, working ones first, and publish the inventory."""
         self._follow_next()
-        due = self._due()
-        polls_essential = not self._essential.isdisjoint(due)
-        before = dict(self._states)
+        tables = self.tables
+        due, before = self._due(), tables.all()
+        polls_essential = not tables.essential.isdisjoint(due)
         lost: VergeOSError | None = None
-        while due and lost is None and self._next is None and not self._overtaken(due):
+        while due and lost is None and self._next is None:
+            if tables.is_essential_due(now=self._elapsed(), besides=due):
+                break  # meanwhile
             table = due.pop(0)
             await self._read(table)
             lost = self._why_lost(table)
         if lost is not None:
             for table in due:  # their requests would fail in the same way
                 self._fail(table, lost, duration_seconds=None)
+        is_cut_short = (
+            self._next is not None and lost is None and not tables.essential.isdisjoint(due)
+        )
+        if not is_cut_short:
+            self._drop_inherited()
         self._log.name = self.name
-        self._log.polled(before, self._states, lost)
-        if self._essential <= self._fresh().keys():
+        self._log.polled(before, tables.all(), lost)
+        if tables.essential <= self._fresh().keys():
             self._log.named(self._unnamed_because())
-        self._poll_rest_after_outage(before)
-        self._drop_inherited()
+        tables.ask_rest_after_outage(before, (UnreachableError, *FATAL), now=self._elapsed())
         self._refit()
         await self._publish_now()
-        if self._next is not None and lost is None and not self._essential.isdisjoint(due):
-            return  # it was cut short before the essential tables
-        if polls_essential and self._on_poll is not None:
-            self._on_poll(self._poll_result())
+        if polls_essential and not is_cut_short and self._on_poll is not None:
+            unnamed, clock = self._unnamed_because(), self._clock
+            self._on_poll(poll_result(tables, self.inventory, unnamed, clock, self._began))
 
     def _refit(self) -> None:
         """Use the schedules that fit what the tables need by now."""
-        if self._plan.refit is None:
+        if self.plan.refit is None:
             return
-        fitted = _by_table(self._plan.refit())
-        if fitted != self._schedules:
-            self._log.schedule_changed(self._schedules, fitted)
-            self._schedules = fitted
-            self._postpone()
-
-    def _postpone(self) -> None:
-        """Poll no working table sooner than its schedule has it by now."""
-        now = self._elapsed()
-        for table, state in self._states.items():
-            due = next_due(self._schedules[table], now=now)
-            if state.error is None and now < state.due < due:
-                self._states[table] = msgspec.structs.replace(state, due=due)
-
-    def _poll_result(self) -> PollResult:
-        """Return the result of the last poll of the essential tables."""
-        states = [self._states[table] for table in sorted(self._essential)]
-        goods = [state.good for state in states if state.good is not None]
-        problems = [str(state.error) for state in states if state.error is not None]
-        problems += filter(None, [self._unnamed_because()])
-        failed = PollResult(
-            asked_at=self._clock.monotonic(),
-            time=self._clock.now(),
-            took_seconds=0.0,
-            every_seconds=max(self._schedules[table].every_seconds for table in self._essential),
-            inventory=None,
-            rows_skipped=sum(good.rows.skipped for good in goods),
-            problem="; ".join(dict.fromkeys(problems)),
-        )
-        if problems or len(goods) < len(states):
-            return failed
-        asked = min(good.at for good in goods)
-        answered = max(one.good.at + (one.duration_seconds or 0.0) for one in states if one.good)
-        return failed._replace(
-            asked_at=self._began + asked,
-            time=min(good.at_time for good in goods),
-            took_seconds=answered - asked,
-            inventory=self.inventory,
-        )
+        before = self.tables.schedules
+        self.tables.fit(self.plan.refit(), now=self._elapsed())
+        if self.tables.schedules != before:
+            self._log.schedule_changed(before, self.tables.schedules)
 
     async def expire(self) -> None:
         """Publish the inventory again if a table has just become stale."""
         if self._fresh().keys() != self._published:
             await self._publish_now()
 
-    def _overtaken(self, due: Sequence[str]) -> bool:
-        """Return whether an essential table that is not in *due* has become due meanwhile."""
-        now = self._elapsed()
-        return any(self._states[table].due <= now for table in self._essential if table not in due)
-
     def _why_lost(self, table: str) -> VergeOSError | None:
         """Return why, after reading *table*, no other table can be read; None if they can."""
-        error = self._states[table].error
+        error = self.tables[table].error
         self._unanswered = self._unanswered + 1 if isinstance(error, UnreachableError) else 0
-        unreachable = self._unanswered >= UNREACHABLE_LIMIT and table in self._essential
+        unreachable = self._unanswered >= UNREACHABLE_LIMIT and table in self.tables.essential
         return error if unreachable or isinstance(error, FATAL) else None
 
     async def _poll_forever(self) -> None:
@@ -297,7 +252,7 @@ class Poller:
     @property
     def seconds_to_next_poll(self) -> float:
         """The time until the next table is due; it may be over."""
-        return min(state.due for state in self._states.values()) - self._elapsed()
+        return self.tables.next_due - self._elapsed()
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep until the next poll is due, or the plan changes."""
@@ -317,65 +272,31 @@ class Poller:
         return self._clock.monotonic() - self._began
 
     def _due(self) -> list[str]:
-        """Return the tables to read now; failing ones come last."""
-        now = self._elapsed()
-        due = [table for table, state in self._states.items() if state.due <= now]
-        first = self._essential if self._named else self._essential | {IDENTITY}
-        return sorted(due, key=lambda table: (self._states[table].failures, table not in first))
+        essential = self.tables.essential
+        first = essential if self._named else essential | {IDENTITY}
+        return self.tables.due(now=self._elapsed(), first=first)
 
     async def _read(self, table: str) -> None:
-        started, started_time = self._elapsed(), self._clock.now()
+        asked, asked_time = self._elapsed(), self._clock.now()
         try:
-            rows = await self._source.read(table)
+            rows = await self.source.read(table)
         except VergeOSError as error:
             error.__context__ = None
             kept = error.with_traceback(None)  # its frames hold large answers
-            self._fail(table, kept, duration_seconds=self._elapsed() - started)
+            self._fail(table, kept, duration_seconds=self._elapsed() - asked)
             return
-        now = self._elapsed()
-        state = self._states[table]
-        self._states[table] = msgspec.structs.replace(
-            state,
-            due=next_due(self._schedules[table], now=now),
-            good=LastGood(rows, started, started_time),
-            failures=0,
-            error=None,
-            duration_seconds=now - started,
-            rows_skipped_total=state.rows_skipped_total + rows.skipped,
-        )
-        self._inherited -= {table}
-        if table == IDENTITY:
+        self.tables.succeeded(table, rows, asked=asked, asked_time=asked_time, now=self._elapsed())
+        if table == IDENTITY and self._inherited is None:
             self._learn_name(rows.rows)
 
-    def _drop_inherited(self) -> None:
-        """Drop rows of another address once this one has answered: they must not be mixed."""
-        if self._inherited and not self._essential & self._inherited:
-            if IDENTITY in self._inherited:
-                self._named = self._is_named_by_itself
-            for table in self._inherited:
-                self._states[table] = msgspec.structs.replace(self._states[table], good=None)
-            self._inherited = frozenset()
-
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
-        state, now = self._states[table], self._elapsed()
-        due = retry_due(
-            self._schedules[table],
-            failures=state.failures + 1,
-            now=now,
-            base_seconds=self._base_seconds,
-        )
-        if isinstance(error, ThrottledError):
-            # Until then a retry costs no request, and its failure tells recovery of the outage.
-            due = min(due, now + max(error.wait_seconds, SHORTEST_WAIT_SECONDS))
-        if table == IDENTITY and not self._named:
-            due = min(due, now + NAME_RETRY_SECONDS)
-        self._states[table] = msgspec.structs.replace(
-            state,
-            due=due,
-            failures=state.failures + 1,
-            error=error,
+        waits_for_name = table == IDENTITY and not self._named
+        self.tables.failed(
+            table,
+            error,
+            now=self._elapsed(),
             duration_seconds=duration_seconds,
-            failures_total=state.failures_total + 1,
+            retry_within_seconds=NAME_RETRY_SECONDS if waits_for_name else inf,
         )
 
     def _learn_name(self, identity: Identity) -> None:
@@ -386,35 +307,12 @@ class Poller:
         """Return why the name is not known yet; empty once it is."""
         if self._named:
             return ""
-        error = self._states[IDENTITY].error
+        error = self.tables[IDENTITY].error
         return f"the name of the system is not known yet: {error or 'it was not read'}"
 
-    def _poll_rest_after_outage(self, before: Mapping[str, TableState]) -> None:
-        """After an outage, make the tables due at once that were not read in this poll."""
-        temporary = (UnreachableError, *FATAL)
-        answers_again = any(
-            isinstance(before[table].error, temporary) and state.error is None
-            for table, state in self._states.items()
-        )
-        if not answers_again:
-            return
-        for table, state in self._states.items():
-            not_asked_now = state is before[table]
-            if not_asked_now and isinstance(state.error, temporary):
-                self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
-
     def _fresh(self) -> dict[str, LastGood]:
-        """Return the last good rows that are not stale."""
-        return {
-            table: state.good
-            for table, state in self._states.items()
-            if state.good is not None
-            and (
-                self._schedules[table].keeps_stale_rows
-                or self._elapsed() - state.good.at
-                < self._plan.stale_after_polls * self._schedules[table].every_seconds
-            )
-        }
+        """Return the rows that are published."""
+        return self._shown.fresh(now=self._elapsed())
 
     async def _publish_now(self) -> None:
         """Build the inventory and publish it, off the event loop."""
@@ -431,11 +329,13 @@ class Poller:
     ) -> tuple[Inventory | None, SystemReport]:
         inventory = None
         if fresh and self._named:
-            dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
+            dated = [
+                fresh[table] for table in self.tables.essential & fresh.keys()
+            ] or fresh.values()
             inventory = self._join(
                 {table: good.rows.rows for table, good in fresh.items()},
                 system_name=self.name,
-                identity=self._identity(),
+                identity=self._shown.identity,
                 taken_at=min(good.at_time for good in dated),
             )
             if STATUS in fresh:
@@ -444,49 +344,30 @@ class Poller:
         self._publish(self._status_watch.shown(inventory), report)
         return inventory, report
 
-    def _identity(self) -> Identity | None:
-        good = self._states[IDENTITY].good
-        return None if good is None else good.rows.rows
-
     def _make_report(
         self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
     ) -> SystemReport:
+        essential = self.tables.essential
         return SystemReport(
             system_name=self.name,
             url=self._url,
-            identity=self._identity(),
+            identity=self._shown.identity,
             up=self._named
-            and self._essential <= fresh.keys()
+            and essential <= fresh.keys()
             and not self._status_watch.withdraws_all(inventory),
             authenticated=not isinstance(self._log.lost, UnauthorizedError),
-            taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
-            tables=tuple(
-                state.report(self._schedules[table], fresh=table in fresh)
-                for table, state in self._states.items()
-            ),
+            taken_at=inventory.taken_at if inventory and essential & fresh.keys() else None,
+            tables=self.tables.reports(fresh),
             vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
             requests_per_hour=round(
-                requests_per_hour([*self._schedules.values(), *self._plan.besides])
+                requests_per_hour([*self.tables.schedules.values(), *self.plan.besides])
             ),
             recent_errors=tuple(self._log.recent_errors),
             throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",
             named=self._named,
             frozen=inventory.frozen.system if inventory is not None else None,
         )
-
-
-def _by_table(schedules: Iterable[TableSchedule]) -> dict[str, TableSchedule]:
-    return {schedule.table: schedule for schedule in schedules}
-
-
-def _due_sooner(state: TableState, schedule: TableSchedule) -> TableState:
-    """Return *state* of a table that is polled by another *schedule*."""
-    if state.good is None or state.failures:
-        return state
-    return msgspec.structs.replace(
-        state, due=min(state.due, state.good.at + schedule.every_seconds)
-    )
 
 
 def _vms_by_status(inventory: Inventory | None) -> Mapping[str, int]:

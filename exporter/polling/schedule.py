@@ -37,6 +37,11 @@ class TableSchedule(NamedTuple):
     def requests_per_hour(self) -> float:
         return HOUR_SECONDS / self.every_seconds * self.requests
 
+    @property
+    def grid(self) -> tuple[float, float]:
+        """The interval and the offset of its polls."""
+        return self.every_seconds, self.phase_seconds
+
 
 POLLS_AT_START = 2
 """A start costs at most as much as so many polls of every table: it does not know the last page."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from exporter.model import FrozenStatus, Inventory
+from exporter.polling.plan import Plan
 from exporter.status_updates import StatusUpdates, without_frozen
 
 
@@ -11,16 +12,19 @@ class StatusWatch:
     What of one system's status is frozen.
 
     Args:
-        after_seconds: Without an update, the status of VMs on a node is then frozen.
-        withdraws: Whether a frozen status is shown no longer.
+        plan: After how long a status is frozen, and whether it is then shown.
 
     """
 
-    def __init__(self, after_seconds: float, *, withdraws: bool) -> None:
-        self._after_seconds = after_seconds
-        self._withdraws = withdraws
+    def __init__(self, plan: Plan) -> None:
+        self.use(plan)
         self._updates = StatusUpdates()
         self._frozen = FrozenStatus()
+
+    def use(self, plan: Plan) -> None:
+        """Judge by another *plan*; what was seen of updates stays known."""
+        self._after_seconds = plan.frozen_after_seconds
+        self._withdraws = plan.withdraws_frozen
 
     def watched(self, inventory: Inventory, *, asked_at: float) -> Inventory:
         """Return *inventory*, whose status rows were *asked_at*, with what is frozen of it."""

@@ -110,6 +110,13 @@ class VergeOSSource:
         first = {table.request: table.name for table in reversed(self._tables.values())}
         return {name: self._pages[request].requests for request, name in first.items()}
 
+    def carry_on(self, former: "VergeOSSource") -> None:
+        """Take over what *former*, a source of the same system, has learned of it."""
+        self._version = former._version  # noqa: SLF001 - same class
+        if former._page_rows == self._page_rows:  # noqa: SLF001
+            for request in self._pages.keys() & former._pages.keys():  # noqa: SLF001
+                self._pages[request] = former._pages[request]  # noqa: SLF001
+
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
         last = self._decoded.get(table.name)

@@ -8,7 +8,8 @@ from exporter.config.settings import Settings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.model import PollResult
-from exporter.polling.poller import Plan, Poller
+from exporter.polling.plan import Plan
+from exporter.polling.poller import Poller
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world

@@ -20,7 +20,7 @@ from exporter.alerting.config import AlertmanagerSettings
 from exporter.collectors.registry import FAMILIES
 from exporter.config.settings import Settings, SystemSettings, TLSSettings
 from exporter.config.systems import resolve_systems
-from exporter.daemon import systems
+from exporter.daemon import system_builder, systems
 from exporter.daemon.clients import connect, make_session
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.systems import SystemManager
@@ -196,6 +196,8 @@ class NoPages:
     def __call__(self, *_: Any) -> None:
         pass
 
+    use = retire = __call__
+
 
 class Journals:
     """Journals that remember nothing, in a state directory that does."""
@@ -264,7 +266,7 @@ async def running(
     """Run a daemon that monitors *system*."""
     monkeypatch.setattr(executor, "workers", Inline())
     monkeypatch.setattr(poller, "EXPIRY_CHECK_SECONDS", 60.0)
-    monkeypatch.setattr(systems, "PagePublisher", NoPages)
+    monkeypatch.setattr(system_builder, "PagePublisher", NoPages)
     monkeypatch.setattr(systems, "make_sessions", lambda *_: (system,) * 3)
     async with asyncio.TaskGroup() as tasks:
         daemon = Daemon(system, directory, tasks)

@@ -12,6 +12,7 @@ from exporter.errors import ConfigError
 from tests.daemon.hours import (
     CREDENTIALS,
     HOUR,
+    PASSWORD,
     URL,
     Daemon,
     Fault,
@@ -227,3 +228,59 @@ async def test_wait_that_the_system_asked_for_survives_a_restart_and_a_reload(
 
     assert system.sent(99, 690) == 1
     assert system.too_early == 0
+
+
+def paged_settings(directory: Path, **changes: object) -> Settings:
+    """Return settings with which each of several tables needs two requests or more."""
+    return Settings.model_validate(
+        {
+            "systems": [{"url": URL, **CREDENTIALS}],
+            "recovery": {"directory": directory},
+            "api": {"page_rows": 7, "requests_per_hour": 4000, **changes},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"poll": {"frozen_status": "withdraw"}},
+        {"collectors": {"guests": False}},
+        {"systems": [{"url": URL, **PASSWORD}]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_reload_forgets_no_page_that_is_known(
+    change: dict[str, object], rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = System(rows, FakeClock())
+    settings = paged_settings(tmp_path)
+    changed = Settings.model_validate({**settings.model_dump(exclude_unset=True), **change})
+    sums = []
+    for already in (False, True):
+        clock = system.clock
+        async with running(
+            system, changed if already else settings, tmp_path / str(already), monkeypatch
+        ) as daemon:
+            begin = clock.elapsed
+            await daemon.until(begin + HOUR / 2 + POLLED_BY_THEN)
+            await daemon.apply(changed)
+            await daemon.until(clock.elapsed + 5)
+            sums.append(daemon.report.requests_per_hour)
+
+    assert sums[0] == sums[1]
+
+
+async def test_smaller_limit_stretches_what_the_tables_need_and_not_what_was_assumed(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, less = System(rows, FakeClock()), paged_settings(tmp_path, requests_per_hour=1400)
+    before = paged_settings(tmp_path)
+    assert resolve_systems(before)[0].schedules == resolve_systems(less)[0].schedules
+
+    async with running(system, before, tmp_path, monkeypatch) as daemon:
+        await daemon.until(HOUR)
+        assert daemon.report.requests_per_hour > 1400
+        await daemon.apply(less)
+        await daemon.until(HOUR + 60)
+        assert daemon.report.requests_per_hour < 1400 * 0.85

@@ -25,8 +25,9 @@ from exporter.config.systems import resolve_systems
 from exporter.daemon.app import Parts
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
-from exporter.daemon.systems import SystemManager, WatchedSystem
-from exporter.daemon.systems import _plan as plan_of
+from exporter.daemon.system_builder import plan_of
+from exporter.daemon.systems import SystemManager
+from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
@@ -126,10 +127,9 @@ def polls_by(daemon: Daemon, new: Settings) -> bool:
     (system,) = resolve_systems(new)
     poller = daemon.watched.poller
     return (
-        tuple(poller._schedules.values()) == tuple(system.schedules)
-        and poller._plan._replace(refit=None)
-        == plan_of(system, poller._source)._replace(refit=None)  # type: ignore[arg-type]
-        and poller._source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
+        tuple(poller.tables.schedules.values()) == tuple(system.schedules)
+        and poller.plan._replace(refit=None) == plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
+        and poller.source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 
 
@@ -299,6 +299,8 @@ def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
         yield from (value + 1, value * 2, value - 1, value / 2, 0.5, 0.25)
     if place == ("secrets_dir",):
         yield str(folder)
+    if place[-1].startswith("proxy_login"):
+        yield str(folder / "login") if place[-1].endswith("file") else "ada:secret"
     yield str(folder / "pem")
     yield from words(Settings.model_json_schema())
     yield from (":1234", "/m", "http://127.0.0.1:4", 'max(up{vm="{{vm}}"}[{{window}}])', "x")
@@ -323,6 +325,8 @@ def with_leaf(raw: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:
         group.pop(steps[-1], None)
     else:
         group[steps[-1]] = value
+    if steps[-1].startswith("proxy_login"):
+        group["proxy"] = "http://127.0.0.1:6"  # which they need
     return changed
 
 
@@ -369,6 +373,7 @@ async def test_changed_setting_is_in_force_after_a_reload_or_named(
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     certificate, _ = self_signed(tmp_path)
     certificate.rename(tmp_path / "pem")
+    (tmp_path / "login").write_text("ada:secret")
     (tmp_path / "recovery_token").write_text("of-the-secrets-directory")
     config, before = tmp_path / "vergewatch.yaml", structlog.get_config()
     base = loaded(config, BASE)

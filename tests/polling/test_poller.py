@@ -30,7 +30,8 @@ from exporter.model import (
     SystemReport,
     TableReport,
 )
-from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
+from exporter.polling.plan import Plan
+from exporter.polling.poller import NAME_RETRY_SECONDS, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import SkippedValues, TableRows
 from exporter.polling.status_watch import StatusWatch
@@ -469,7 +470,7 @@ class SlowSource(Source):
 
 async def test_hanging_tables_do_not_make_the_system_look_down(harness: Harness) -> None:
     source = SlowSource(clock=harness.clock)
-    harness.poller._source = source
+    harness.poller.source = source
 
     up = []
     async with started(harness):
@@ -483,9 +484,8 @@ async def test_hanging_tables_do_not_make_the_system_look_down(harness: Harness)
 
 
 async def test_table_that_keeps_stale_rows_stays_in_the_inventory(harness: Harness) -> None:
-    harness.poller._schedules["machine_drives"] = harness.poller._schedules[
-        "machine_drives"
-    ]._replace(keeps_stale_rows=True)
+    schedules = harness.poller.tables.schedules
+    schedules["machine_drives"] = schedules["machine_drives"]._replace(keeps_stale_rows=True)
     async with started(harness):
         harness.source.errors = {"machine_drives": UNREACHABLE, "machine_nics": UNREACHABLE}
 
@@ -610,7 +610,9 @@ def running_vm(updated_at: float) -> TableRows[Any]:
 async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
     harness: Harness, withdraws: bool
 ) -> None:
-    harness.poller._status_watch = StatusWatch(180, withdraws=withdraws)
+    harness.poller._status_watch = StatusWatch(
+        PLAN._replace(frozen_after_seconds=180, withdraws_frozen=withdraws)
+    )
     results: list[PollResult] = []
     harness.poller._on_poll = results.append
     harness.source.rows["machine_status"] = running_vm(1e9)
@@ -640,7 +642,9 @@ async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
 
 
 async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> None:
-    harness.poller._status_watch = StatusWatch(60, withdraws=False)
+    harness.poller._status_watch = StatusWatch(
+        PLAN._replace(frozen_after_seconds=60, withdraws_frozen=False)
+    )
     harness.source.rows["machine_status"] = running_vm(1e9)
 
     async with started(harness):
@@ -655,7 +659,9 @@ async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> Non
 
 
 async def test_system_that_cannot_be_polled_is_stale_and_not_frozen(harness: Harness) -> None:
-    harness.poller._status_watch = StatusWatch(30, withdraws=False)
+    harness.poller._status_watch = StatusWatch(
+        PLAN._replace(frozen_after_seconds=30, withdraws_frozen=False)
+    )
     harness.source.rows["machine_status"] = running_vm(1e9)
 
     async with started(harness):

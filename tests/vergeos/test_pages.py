@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import BadReplyError, UnreachableError
+from exporter.telemetry import Telemetry
 from exporter.vergeos.rows import Row
 from exporter.vergeos.source import VergeOSSource
 from exporter.vergeos.tables import Pace, Table
@@ -27,6 +28,7 @@ class Server:
         self.sorts = sorts
         self.asked: list[Mapping[str, str]] = []
         self.fails = False
+        self.meter = Telemetry().meter("system")
 
     async def read(self, path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
         self.asked.append(query)

@@ -390,10 +390,10 @@ def page(*keys: object) -> Answer:
 @pytest.mark.parametrize(
     ("pages", "keys", "skipped"),
     [
-        ([page(1, "NaN", 3), page(4), page()], [1, 3, 4], 1),
-        ([page(1, 2, "NaN"), page("NaN", 4), page()], [1, 2, 4], 1),
-        ([page(1, 2, "NaN"), page("NaN")], [1, 2], 1),
-        ([page(1, "NaN", "[]"), page("NaN", "[]", 9), page()], [1, 9], 2),
+        ([page(4, "NaN", 2), page(1), page()], [1, 2, 4], 1),
+        ([page(4, 2, "NaN"), page("NaN", 1), page()], [1, 2, 4], 1),
+        ([page(4, 2, "NaN"), page("NaN")], [2, 4], 1),
+        ([page(9, "NaN", "[]"), page("NaN", "[]", 1), page()], [1, 9], 2),
     ],
 )
 async def test_row_without_a_readable_key_at_the_end_of_a_page_hides_no_other(

@@ -15,7 +15,8 @@ from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import BadReplyError, ThrottledError, VergeOSError
 from exporter.model import IDENTITY
-from exporter.polling.poller import Plan, Poller
+from exporter.polling.plan import Plan
+from exporter.polling.poller import Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogTable

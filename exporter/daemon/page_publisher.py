@@ -1,0 +1,64 @@
+"""Puts one system's inventories on the page."""
+
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from exporter.clock import Clock
+from exporter.exposition.cache import PageCache
+from exporter.exposition.collector import Family
+from exporter.exposition.renderer import Renderer
+from exporter.model import Inventory, SystemReport
+from exporter.recovery.engine import Recovery
+from exporter.telemetry import SystemMeter
+
+log = structlog.get_logger()
+
+
+class PagePublisher:
+    """
+    Renders one system's inventories into the page cache; called in worker threads.
+
+    Args:
+        meter: Receives the render duration; also the system's key in the cache.
+        recovery: The recovery of the same system, whose metrics are on the same page.
+
+    """
+
+    def __init__(
+        self,
+        families: Iterable[Family],
+        cache: PageCache,
+        meter: SystemMeter,
+        clock: Clock,
+        recovery: Recovery | None,
+    ) -> None:
+        self.recovery = recovery
+        self._renderer = Renderer(families)
+        self._cache = cache
+        self._meter = meter
+        self._clock = clock
+        self._logged: frozenset[str] = frozenset()
+        self._is_retired = False
+
+    def use(self, families: Iterable[Family]) -> None:
+        """Render other families from the next inventory on."""
+        self._renderer = Renderer(families)
+
+    def retire(self) -> None:
+        """Publish nothing any more: another publisher has the place on the page."""
+        self._is_retired = True
+
+    def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
+        started = self._clock.monotonic()
+        if self.recovery is not None:
+            report = msgspec.structs.replace(report, recovery=self.recovery.report)
+        rendered = self._renderer.render(inventory, report)
+        if self._is_retired or not self._cache.put(self._meter, rendered):
+            return  # the system is no longer monitored
+        duplicates = frozenset(rendered.duplicates)
+        self._meter.rendered_in(self._clock.monotonic() - started, duplicates=len(duplicates))
+        for label in sorted(duplicates - self._logged):
+            log.warning("series.duplicate", system=report.system_name, labels=label)
+        self._logged |= duplicates

@@ -1,0 +1,273 @@
+"""Builds one monitored system from its settings, and changes it while it runs."""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import aiohttp
+import structlog
+
+from exporter.alerting.alerting import Alerting
+from exporter.clock import Clock
+from exporter.collectors.inventory import join
+from exporter.config.recovery_setup import recovery_setup
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect, limits_of
+from exporter.daemon.page_publisher import PagePublisher
+from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.system_memory import SystemMemory
+from exporter.daemon.system_names import SystemName
+from exporter.daemon.watched_system import WatchedSystem
+from exporter.exposition.cache import PageCache
+from exporter.exposition.collector import Family
+from exporter.polling.plan import Plan
+from exporter.polling.poller import Poller
+from exporter.prometheus.client import PrometheusConfirmer
+from exporter.recovery.engine import Recovery
+from exporter.recovery.recovery_config import RecoveryConfig
+from exporter.telemetry import SystemMeter, Telemetry
+from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.operations import Operations
+from exporter.vergeos.source import VergeOSSource
+
+log = structlog.get_logger()
+
+
+class SystemBuilder:
+    """
+    Starts systems in the daemon's task group, on its page and with its journal.
+
+    Args:
+        tasks: The task group of all pollers: a bug in one of them ends the process.
+        journal: The journal of recovery.
+        alerting: Provides the silences that hold recovery.
+
+    """
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        cache: PageCache,
+        telemetry: Telemetry,
+        clock: Clock,
+        journal: JournalHandle,
+        alerting: Alerting,
+    ) -> None:
+        self._tasks = tasks
+        self._cache = cache
+        self._telemetry = telemetry
+        self._clock = clock
+        self._journal = journal
+        self._alerting = alerting
+
+    def start(
+        self,
+        settings: ResolvedSystem,
+        sessions: Sequence[aiohttp.ClientSession],
+        memory: SystemMemory,
+        name: SystemName,
+        meter: SystemMeter,
+        former: WatchedSystem | None,
+    ) -> WatchedSystem:
+        """Start a system and its tasks; it continues *former*, which has stopped."""
+        system, directory = settings.system, self._journal.directory
+        _warn_of_tls(settings)
+        clients = self._clients(settings, sessions, meter)
+        client = clients[0]
+        request_memory = RequestMemory(memory, directory, system.url, client.budget, self._clock)
+        same = former if former is not None and former.settings.system.url == system.url else None
+        if same is not None:
+            client.carry_on(same.client)
+        else:
+            request_memory.resume(ahead=sum(one.requests for one in settings.schedules))
+        _share_refusals(settings, clients)
+        worker = self._recovery_worker(settings, clients, sessions[3:], meter, name)
+        recovery = worker.recovery if worker is not None else None
+        publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
+        source = _source(client, settings, same.source if same is not None else None)
+        poller = Poller(
+            source,
+            join,
+            publisher,
+            plan_of(settings, source),
+            name=meter.system_name,
+            named=name.is_known,
+            url=system.url,
+            clock=self._clock,
+            rename=lambda cloud_name: meter.rename(name.reported(cloud_name)),
+            requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
+            on_poll=worker.enqueue if worker is not None else None,
+            former=former.poller if former is not None else None,
+        )
+        running = {"poll": poller.run(), "remember requests": request_memory.save_forever()}
+        if worker is not None:
+            running["recovery"] = worker.run()
+        return WatchedSystem(
+            settings,
+            poller,
+            source,
+            publisher,
+            clients,
+            sessions,
+            meter,
+            request_memory,
+            name,
+            recovery,
+            self._run(system.url, running),
+        )
+
+    def _run(
+        self, url: str, running: Mapping[str, Coroutine[Any, Any, None]]
+    ) -> Sequence[asyncio.Task[None]]:
+        return [
+            self._tasks.create_task(work, name=f"{kind} {url}") for kind, work in running.items()
+        ]
+
+    async def change(
+        self,
+        watched: WatchedSystem,
+        settings: ResolvedSystem,
+        confirming: Sequence[aiohttp.ClientSession] | None,
+    ) -> WatchedSystem:
+        """Put *settings* in force in a system that goes on running; it keeps rows and series."""
+        before = watched.settings
+        if settings.api != before.api:
+            watched.client.budget.use(settings.api.requests_per_hour, reserve=settings.api.reserve)
+            for client in watched.clients:
+                client.use(limits_of(settings.api))
+        if settings.collectors != before.collectors:
+            watched.publisher.use(_families(settings))
+        if _tables(settings) != _tables(before):
+            watched = watched._replace(source=_source(watched.client, settings, watched.source))
+        if _polled(settings) != _polled(before):
+            watched.poller.use(watched.source, plan_of(settings, watched.source))
+        if watched.recovery is None or _rules(settings) == _rules(before):
+            return watched._replace(settings=settings)
+        sessions = watched.sessions
+        if confirming is not None:
+            sessions = (*watched.sessions[:3], *confirming)
+        await watched.recovery.use(
+            self._recovery_config(settings, sessions[3:], watched.meter, watched.name)
+        )
+        for session in set(watched.sessions) - set(sessions):
+            await session.close()
+        return watched._replace(settings=settings, sessions=sessions)
+
+    def _clients(
+        self,
+        settings: ResolvedSystem,
+        sessions: Sequence[aiohttp.ClientSession],
+        meter: SystemMeter,
+    ) -> Sequence[VergeOSClient]:
+        """Return the client to poll and, with recovery, those to read again and to act."""
+        opened = partial(connect, settings, meter=meter, clock=self._clock)
+        state = self._journal.directory
+        client = opened(sessions[0], state=state)
+        if not settings.recovers:
+            return (client,)
+        reader = opened(sessions[1], budget=client.budget, state=state)
+        actor = opened(sessions[2], budget=client.budget, acts=True, state=state)
+        return client, reader, actor
+
+    def _recovery_worker(
+        self,
+        settings: ResolvedSystem,
+        clients: Sequence[VergeOSClient],
+        to_prometheus: Sequence[aiohttp.ClientSession],
+        meter: SystemMeter,
+        name: SystemName,
+    ) -> RecoveryWorker | None:
+        """Return the recovery of a system; its own connections never wait for polling."""
+        if not settings.recovers:
+            return None
+        _, reader, actor = clients
+        url = settings.system.url
+        return RecoveryWorker(
+            Recovery(
+                url,
+                lambda: self._journal.store(url),
+                Operations(reader, actor, self._clock),
+                self._recovery_config(settings, to_prometheus, meter, name),
+                self._clock,
+                random=random.random,
+                meter=self._telemetry.recovery_meter(meter),
+            )
+        )
+
+    def _recovery_config(
+        self,
+        settings: ResolvedSystem,
+        to_prometheus: Sequence[aiohttp.ClientSession],
+        meter: SystemMeter,
+        name: SystemName,
+    ) -> RecoveryConfig:
+        """Return the setup of a system's recovery."""
+        confirmers = [
+            PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
+            for session in to_prometheus
+        ]
+        return recovery_setup(settings.recovery, settings.recovery_mode)._replace(
+            silences=self._alerting.silences_of(lambda: name.silenced_names),
+            confirmer=next(iter(confirmers), None),
+        )
+
+
+def _share_refusals(settings: ResolvedSystem, clients: Sequence[VergeOSClient]) -> None:
+    """Let a refused key cost one request, not one per client."""
+    with_another_key = clients[2:] if settings.system.acts_with_another_key else ()
+    for client in clients[1:]:
+        if client not in with_another_key:
+            client.share_refusals(clients[0])
+
+
+def _warn_of_tls(settings: ResolvedSystem) -> None:
+    system = settings.system
+    if not system.tls.verify:
+        log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
+    elif system.url.startswith("http://") and not settings.is_on_this_machine:
+        log.warning("tls.absent", url=system.url, risk="the network can read the API key")
+
+
+def _rules(settings: ResolvedSystem) -> object:
+    """Return what recovery decides by."""
+    apart = {"token": None, "token_file": None, "retention_days": 0}
+    return settings.recovery.model_copy(update=apart), settings.recovery_mode
+
+
+def _tables(settings: ResolvedSystem) -> object:
+    """Return what the source of the tables works by."""
+    return settings.collectors, settings.api.page_rows
+
+
+def _polled(settings: ResolvedSystem) -> object:
+    """Return what the poller works by; its schedules are fitted to the limits of the API."""
+    return settings.schedules, settings.besides, settings.collectors, settings.poll, settings.api
+
+
+def _families(settings: ResolvedSystem) -> list[Family]:
+    return [family for one in settings.collectors for family in one.families]
+
+
+def _source(
+    client: VergeOSClient, settings: ResolvedSystem, former: VergeOSSource | None
+) -> VergeOSSource:
+    """Return a source that knows what *former*, of the same system, has learned."""
+    source = VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows)
+    if former is not None:
+        source.carry_on(former)
+    return source
+
+
+def plan_of(settings: ResolvedSystem, source: VergeOSSource) -> Plan:
+    """Return how the poller works by *settings*."""
+    return Plan(
+        settings.schedules,
+        settings.poll.stale_after_polls,
+        settings.besides,
+        lambda: settings.schedules_for(source.requests(), is_running=True),
+        frozen_after_seconds=settings.poll.frozen_after_seconds,
+        withdraws_frozen=settings.poll.frozen_status == "withdraw",
+    )

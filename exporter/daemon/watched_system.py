@@ -1,0 +1,63 @@
+"""One monitored system that runs."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.page_publisher import PagePublisher
+from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.system_names import SystemName
+from exporter.polling.poller import Poller
+from exporter.recovery.engine import Recovery
+from exporter.telemetry import SystemMeter
+from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.source import VergeOSSource
+
+
+class WatchedSystem(NamedTuple):
+    """One monitored system with its tasks and connections."""
+
+    settings: ResolvedSystem
+    poller: Poller
+    source: VergeOSSource
+    publisher: PagePublisher
+    clients: Sequence[VergeOSClient]
+    sessions: Sequence[aiohttp.ClientSession]
+    meter: SystemMeter
+    request_memory: RequestMemory
+    name: SystemName
+    recovery: Recovery | None
+    tasks: Sequence[asyncio.Task[Any]]
+
+    @property
+    def client(self) -> VergeOSClient:
+        """The polling client."""
+        return self.clients[0]
+
+    def stays(self, settings: ResolvedSystem) -> bool:
+        """Return whether it goes on running by *settings*: same name, address, trust and login."""
+        before = self.settings
+        if settings == before:
+            return True
+        same = _identity(before) == _identity(settings) and before.recovers is settings.recovers
+        return same and not (self.recovery is not None and self.recovery.bug)
+
+    async def end(self) -> None:
+        """Stop its tasks, remember its requests, and close its connections."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)  # the task group handles their errors
+        for client in self.clients:
+            await client.close()
+        self.request_memory.save()
+        for session in self.sessions:
+            await session.close()
+
+
+def _identity(settings: ResolvedSystem) -> object:
+    """Return what a system is restarted for when it changes."""
+    apart = {"poll": None, "api": None, "recovery_mode": None}
+    return settings.system.model_copy(update=apart)
