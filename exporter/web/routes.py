@@ -17,7 +17,7 @@ from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
-from exporter.web.delivery import deliver
+from exporter.web.delivery import Delivery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
@@ -98,6 +98,8 @@ def make_app(
     app = web.Application(client_max_size=recovery.BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
     known_hosts = Hosts(hosts)
+    deliver = Delivery(clock, refused)
+    app.on_shutdown.append(deliver.shut_down)
     endpoints = _Endpoints(
         pages,
         overview,
@@ -110,6 +112,7 @@ def make_app(
         service,
         known_hosts,
         refused,
+        deliver,
         scrapes=Slots(
             Refusal.SCRAPES, refused, most=MAX_SCRAPES, most_of_client=MAX_SCRAPES_OF_CLIENT
         ),
@@ -167,6 +170,7 @@ class _Endpoints(NamedTuple):
     service: "RecoveryService | None"
     hosts: Hosts
     refused: CountRefusal
+    deliver: Delivery
     scrapes: Slots
     views: Slots
     reloads: Slots
@@ -192,7 +196,7 @@ class _Endpoints(NamedTuple):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         if self.observe_scrape is not None and request.method == hdrs.METH_GET:
             self.observe_scrape(self.clock.monotonic() - started)
-        await deliver(request, response, body, clock=self.clock, refused=self.refused)
+        await self.deliver(request, response, body)
         return response
 
     def limited(self, handler: Handler) -> Handler:
@@ -201,7 +205,7 @@ class _Endpoints(NamedTuple):
         async def handle(request: web.Request) -> web.StreamResponse:
             with self.views.taken(request):
                 response = await handler(request)
-                await deliver(request, response, clock=self.clock, refused=self.refused)
+                await self.deliver(request, response)
                 return response
 
         return handle

@@ -21,10 +21,9 @@ from exporter.web.connections import (
     Listener,
     affordable_connections,
 )
+from exporter.web.delivery import SHUTDOWN_SECONDS
 from exporter.web.ports import CountRefusal
 
-SHUTDOWN_SECONDS = 0.4
-"""How long a shutdown waits for responses in progress."""
 BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted; they need no descriptor."""
 ACCEPTED_AT_ONCE = 4
