@@ -27,6 +27,8 @@ CLOSING_SECONDS = 10.0
 BODY_SECONDS = 10.0
 """For the whole body of a request."""
 EXPIRE_EVERY_SECONDS = 1.0
+REQUEST_SECONDS = 1.0
+"""For the first request of a new connection, before it makes room rather than a kept one."""
 
 
 def affordable_connections() -> int:
@@ -82,9 +84,11 @@ class Connections:
     The open connections of one server.
 
     A connection that waits for its client (for the TLS handshake, a request, its body, or the next
-    request) is worth the least: when there are too many, the one that has waited longest makes
-    room for the new one. So a client that opens connections and sends nothing keeps none of the
-    others out. Only when every connection is being answered, a new one is refused.
+    request) is worth the least: when there are too many, one of the client with the most makes
+    room for the new one. First go those that have sent nothing for long, then those that are kept
+    for a next request, then new ones. So a client that opens connections and sends nothing keeps
+    none of the others out, and a new connection has time for its request even in a flood. Only
+    when every connection is being answered, a new one is refused.
 
     Args:
         clock: The time.
@@ -106,29 +110,28 @@ class Connections:
     def admit(self, connection: Connection) -> bool:
         """Add *connection*, after one that waits was closed if there are too many."""
         crowd = Counter(each.client for each in self._open.values())
-        if crowd[connection.client] >= self._most_of_client:
-            among = connection.client
-        elif len(self._open) >= self._most:
-            among, _ = crowd.most_common(1)[0]
-        else:
-            among = None
-        if among is not None:
+        is_too_many_of_client = crowd[connection.client] >= self._most_of_client
+        if is_too_many_of_client or len(self._open) >= self._most:
             self._refused(Refusal.CONNECTIONS)
-            if not self._close_one_of(among):
+            waiting = [
+                each
+                for each in self._open.values()
+                if not each.is_busy
+                and (each.client == connection.client or not is_too_many_of_client)
+            ]
+            if not waiting:
                 return False
+            self._end(min(waiting, key=lambda each: (-crowd[each.client], *self._worth(each))))
         connection.closed = self._forget
         connection.waiting_since = self._clock.monotonic()
         self._open[connection.peer] = connection
         return True
 
-    def _close_one_of(self, client: str) -> bool:
-        waiting = [
-            each for each in self._open.values() if each.client == client and not each.is_busy
-        ]
-        if not waiting:
-            return False
-        self._end(min(waiting, key=lambda each: (each.is_answered, each.waiting_since)))
-        return True
+    def _worth(self, waiting: Connection) -> tuple[int, float]:
+        """Return how much a connection that waits is worth, compared with others of its client."""
+        is_new = self._clock.monotonic() - waiting.waiting_since < REQUEST_SECONDS
+        rank = 1 if waiting.is_answered else 2 if is_new else 0
+        return rank, waiting.waiting_since
 
     def expire(self) -> None:
         """Close the connections that have waited too long."""
