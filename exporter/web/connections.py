@@ -6,7 +6,7 @@ import resource
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -164,8 +164,8 @@ class Connections:
             connection.waiting_since = self._clock.monotonic()
 
     @contextmanager
-    def reading(self, peer: Any) -> Iterator[None]:
-        """Inside the block, the body of a request is being read."""
+    def waiting(self, peer: Any) -> Iterator[None]:
+        """Inside the block, a request waits (for its body), and may make room for others."""
         connection = self._open.get(peer)
         if connection is None:
             yield
@@ -230,6 +230,12 @@ class Listener(socket.socket):
         return connection, peer
 
 
+def waiting(request: web.Request) -> AbstractContextManager[None]:
+    """Inside the block, *request* waits, and its connection may make room for others."""
+    connections = request.app.get(CONNECTIONS)
+    return connections.waiting(_peer(request)) if connections is not None else nullcontext()
+
+
 async def read_body(request: web.Request) -> bytes:
     """
     Return the body of *request* without the error log that aiohttp writes for a broken one.
@@ -240,8 +246,7 @@ async def read_body(request: web.Request) -> bytes:
         HTTPRequestTimeout: The client sends it too slowly.
 
     """
-    connections = request.app.get(CONNECTIONS)
-    with connections.reading(_peer(request)) if connections is not None else nullcontext():
+    with waiting(request):
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await request.read()

@@ -138,6 +138,7 @@ def make_app(
             reload,
             hosts=known_hosts,
             attempts=Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False),
+            clock=clock,
             refused=refused,
         ).install(app, endpoints.limited)
     if telemetry_path != "/":

@@ -247,7 +247,7 @@ def flooding(addresses: Sequence[str]) -> Attack:
                 if len(kept) > FLOOD_KEPT * target.share:
                     kept.popleft().close()
                 if target.connections % FLOOD_BURST == 0:
-                    await asyncio.sleep(FLOOD_BURST / FLOOD_RATE)  # noqa: TID251 - in real time
+                    await asyncio.sleep(FLOOD_BURST / FLOOD_RATE / target.share)  # noqa: TID251 - in real time
         finally:
             for connection in kept:
                 connection.close()

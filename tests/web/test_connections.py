@@ -176,7 +176,7 @@ def test_connection_that_is_answered_is_never_closed(crowd: Crowd) -> None:
 def test_connection_that_sends_its_body_makes_room(crowd: Crowd) -> None:
     slow = crowd.arrive("192.0.2.7")
     assert slow is not None
-    with crowd.connections.answering(slow.peer), crowd.connections.reading(slow.peer):
+    with crowd.connections.answering(slow.peer), crowd.connections.waiting(slow.peer):
         others = [crowd.arrive("192.0.2.7", is_answered=True) for _ in range(MAX_OF_CLIENT)]
 
     assert not is_open(slow)
