@@ -18,6 +18,8 @@ T = TypeVar("T")
 OF_A_CLIENT = Allowance(interval=10.0, burst=10)
 OF_STRANGERS = Allowance(interval=1.0, burst=30)
 """Of all clients together that never had the right secret: guessing from many addresses."""
+SLOWED_SECONDS = 0.25
+"""Before each check for a client that is never refused, while its allowance is used up."""
 MAX_CLIENTS = 1024
 """Remembered; the one without an attempt for longest is forgotten first."""
 THIS_MACHINE = ("127.0.0.1", "::1")
@@ -43,8 +45,9 @@ class Attempts:
         reason: Counted for each wrong secret.
         refused: Counts it.
         clock: The time.
-        costs: Whether a check is expensive. If not, clients that are known are never held up: a
-            program that guesses on the operator's own machine does not lock the operator out.
+        costs: Whether a check is expensive. If not, clients that are known are never refused but
+            only slowed: a program that guesses at the operator's own address, or a stranger behind
+            the same reverse proxy, does not lock the operator out.
 
     """
 
@@ -61,9 +64,9 @@ class Attempts:
         self._known: OrderedDict[str, None] = OrderedDict()
         """Clients that had the right secret."""
 
-    def begin(self, client: str) -> None:
+    def begin(self, client: str) -> float:
         """
-        Note that a secret of *client* is going to be checked.
+        Note that a secret of *client* is going to be checked; return the seconds to wait before.
 
         Raises:
             HTTPTooManyRequests: It must not be checked now.
@@ -74,11 +77,14 @@ class Attempts:
         if series.bucket.is_full(now=now):
             series.is_logged = False
         known = self._is_known(client)
-        if not series.bucket.take(now=now) and (self._costs or not known):
-            raise self.refusal(OF_A_CLIENT.interval)
+        if not series.bucket.take(now=now):
+            if self._costs or not known:
+                raise self.refusal(OF_A_CLIENT.interval)
+            return SLOWED_SECONDS
         if not known and not self._strangers.take(now=now):
             series.bucket.give_back()
             raise self.refusal(OF_STRANGERS.interval)
+        return 0.0
 
     def succeeded(self, client: str) -> None:
         """Note that the secret of *client*, after `begin`, was right."""

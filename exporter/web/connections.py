@@ -6,7 +6,7 @@ import resource
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -16,6 +16,9 @@ from exporter.clock import Clock
 from exporter.web.ports import CountRefusal, Refusal
 
 MAX_CONNECTIONS = 256
+ACCEPTED_AT_ONCE = 16
+"""At most, between two looks at the connections that end. Fewer would let new ones wait for seconds
+when each look takes long, as in a flood of large requests."""
 SHARE_OF_CLIENT = 0.75
 """Of the connections, for one client at most; see `client_of`."""
 HEAD_SECONDS = 10.0
@@ -27,6 +30,8 @@ CLOSING_SECONDS = 10.0
 BODY_SECONDS = 10.0
 """For the whole body of a request."""
 EXPIRE_EVERY_SECONDS = 1.0
+REQUEST_SECONDS = 1.0
+"""For the first request of a new connection, before it makes room rather than a kept one."""
 
 
 def affordable_connections() -> int:
@@ -82,9 +87,11 @@ class Connections:
     The open connections of one server.
 
     A connection that waits for its client (for the TLS handshake, a request, its body, or the next
-    request) is worth the least: when there are too many, the one that has waited longest makes
-    room for the new one. So a client that opens connections and sends nothing keeps none of the
-    others out. Only when every connection is being answered, a new one is refused.
+    request) is worth the least: when there are too many, one of the client with the most makes
+    room for the new one. First go those that have sent nothing for long, then those that are kept
+    for a next request, then new ones. So a client that opens connections and sends nothing keeps
+    none of the others out, and a new connection has time for its request even in a flood. Only
+    when every connection is being answered, a new one is refused.
 
     Args:
         clock: The time.
@@ -99,6 +106,8 @@ class Connections:
         self._most = most
         self._most_of_client = max(1, int(most * SHARE_OF_CLIENT))
         self._open: dict[Any, Connection] = {}
+        # A flood must not open many more than allowed.
+        self.accepted_at_once = max(1, min(ACCEPTED_AT_ONCE, most // 8))
 
     def __len__(self) -> int:
         return len(self._open)
@@ -106,29 +115,28 @@ class Connections:
     def admit(self, connection: Connection) -> bool:
         """Add *connection*, after one that waits was closed if there are too many."""
         crowd = Counter(each.client for each in self._open.values())
-        if crowd[connection.client] >= self._most_of_client:
-            among = connection.client
-        elif len(self._open) >= self._most:
-            among, _ = crowd.most_common(1)[0]
-        else:
-            among = None
-        if among is not None:
+        is_too_many_of_client = crowd[connection.client] >= self._most_of_client
+        if is_too_many_of_client or len(self._open) >= self._most:
             self._refused(Refusal.CONNECTIONS)
-            if not self._close_one_of(among):
+            waiting = [
+                each
+                for each in self._open.values()
+                if not each.is_busy
+                and (each.client == connection.client or not is_too_many_of_client)
+            ]
+            if not waiting:
                 return False
+            self._end(min(waiting, key=lambda each: (-crowd[each.client], *self._worth(each))))
         connection.closed = self._forget
         connection.waiting_since = self._clock.monotonic()
         self._open[connection.peer] = connection
         return True
 
-    def _close_one_of(self, client: str) -> bool:
-        waiting = [
-            each for each in self._open.values() if each.client == client and not each.is_busy
-        ]
-        if not waiting:
-            return False
-        self._end(min(waiting, key=lambda each: (each.is_answered, each.waiting_since)))
-        return True
+    def _worth(self, waiting: Connection) -> tuple[int, float]:
+        """Return how much a connection that waits is worth, compared with others of its client."""
+        is_new = self._clock.monotonic() - waiting.waiting_since < REQUEST_SECONDS
+        rank = 1 if waiting.is_answered else 2 if is_new else 0
+        return rank, waiting.waiting_since
 
     def expire(self) -> None:
         """Close the connections that have waited too long."""
@@ -161,8 +169,8 @@ class Connections:
             connection.waiting_since = self._clock.monotonic()
 
     @contextmanager
-    def reading(self, peer: Any) -> Iterator[None]:
-        """Inside the block, the body of a request is being read."""
+    def waiting(self, peer: Any) -> Iterator[None]:
+        """Inside the block, a request waits (for its body), and may make room for others."""
         connection = self._open.get(peer)
         if connection is None:
             yield
@@ -227,6 +235,12 @@ class Listener(socket.socket):
         return connection, peer
 
 
+def waiting(request: web.Request) -> AbstractContextManager[None]:
+    """Inside the block, *request* waits, and its connection may make room for others."""
+    connections = request.app.get(CONNECTIONS)
+    return connections.waiting(_peer(request)) if connections is not None else nullcontext()
+
+
 async def read_body(request: web.Request) -> bytes:
     """
     Return the body of *request* without the error log that aiohttp writes for a broken one.
@@ -237,8 +251,7 @@ async def read_body(request: web.Request) -> bytes:
         HTTPRequestTimeout: The client sends it too slowly.
 
     """
-    connections = request.app.get(CONNECTIONS)
-    with connections.reading(_peer(request)) if connections is not None else nullcontext():
+    with waiting(request):
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await request.read()

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from exporter.clock import Clock
 from exporter.errors import ConfigError, JournalError
 from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind, Lesson
 from exporter.recovery.model.log_templates import TEACHABLE
@@ -42,7 +43,7 @@ from exporter.recovery.report.responses import (
 )
 from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.web.attempts import Attempts
-from exporter.web.connections import client_of, read_body
+from exporter.web.connections import client_of, read_body, waiting
 from exporter.web.origin import Hosts
 from exporter.web.ports import CountRefusal, Reload, TokenSource
 
@@ -76,6 +77,7 @@ class RecoveryAPI:
         reload: Holds the problem of the last reload.
         hosts: The names under which commands are accepted.
         attempts: Counts wrong tokens.
+        clock: The time that a guesser has to wait.
         refused: Counts what is refused.
 
     """
@@ -88,12 +90,14 @@ class RecoveryAPI:
         *,
         hosts: Hosts,
         attempts: Attempts,
+        clock: Clock,
         refused: CountRefusal,
     ) -> None:
         self._service = service
         self._reload = reload
         self._hosts = hosts
         self._attempts = attempts
+        self._clock = clock
         self._refused = refused
         self._token = token
 
@@ -143,7 +147,7 @@ class RecoveryAPI:
             if refusal is not None:
                 self._refused(refusal[0])
                 raise RequestError(403, refusal[1])
-            self._check_token(request)
+            await self._check_token(request)
             body = _decode_body(request, raw)
             _check_body(kind, body)
             seconds = body.seconds
@@ -163,7 +167,7 @@ class RecoveryAPI:
 
         return command
 
-    def _check_token(self, request: web.Request) -> None:
+    async def _check_token(self, request: web.Request) -> None:
         try:
             token = self._token()
         except ConfigError as error:
@@ -180,8 +184,9 @@ class RecoveryAPI:
         if scheme.lower() == "bearer":
             given.append(bearer.strip())
         client = client_of(request.remote)
-        if any(given):
-            self._attempts.begin(client)
+        if any(given) and (seconds := self._attempts.begin(client)):
+            with waiting(request):
+                await self._clock.sleep(seconds)
         # A list: every comparison runs, so the response time does not depend on the first.
         matches = [
             hmac.compare_digest(one.encode("utf-8", "surrogateescape"), required) for one in given

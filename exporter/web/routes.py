@@ -17,7 +17,7 @@ from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
-from exporter.web.delivery import deliver
+from exporter.web.delivery import Delivery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
@@ -97,6 +97,8 @@ def make_app(
     check_telemetry_path(telemetry_path)
     app = web.Application(client_max_size=recovery.BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
+    deliver = Delivery(clock, refused)
+    app.on_shutdown.append(deliver.shut_down)
     endpoints = _Endpoints(
         pages,
         overview,
@@ -109,6 +111,7 @@ def make_app(
         service,
         Hosts(hosts),
         refused,
+        deliver,
         *_slots(refused),
     )
     endpoints.install(app)
@@ -156,6 +159,7 @@ class _Endpoints(NamedTuple):
     service: "RecoveryService | None"
     hosts: Hosts
     refused: CountRefusal
+    deliver: Delivery
     scrapes: Slots
     views: Slots
     reloads: Slots
@@ -182,6 +186,7 @@ class _Endpoints(NamedTuple):
             self.reload,
             hosts=self.hosts,
             attempts=attempts,
+            clock=self.clock,
             refused=self.refused,
         ).install(app, self.limited)
 
@@ -206,7 +211,7 @@ class _Endpoints(NamedTuple):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         if self.observe_scrape is not None and request.method == hdrs.METH_GET:
             self.observe_scrape(self.clock.monotonic() - started)
-        await deliver(request, response, body, clock=self.clock, refused=self.refused)
+        await self.deliver(request, response, body)
         return response
 
     def limited(self, handler: Handler) -> Handler:
@@ -215,7 +220,7 @@ class _Endpoints(NamedTuple):
         async def handle(request: web.Request) -> web.StreamResponse:
             with self.views.taken(request):
                 response = await handler(request)
-                await deliver(request, response, clock=self.clock, refused=self.refused)
+                await self.deliver(request, response)
                 return response
 
         return handle

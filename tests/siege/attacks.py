@@ -4,10 +4,13 @@ import asyncio
 import base64
 import logging
 import signal
+import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 HOST = "127.0.0.1"
@@ -16,6 +19,10 @@ OPERATOR = "127.0.0.1"
 PAUSE_SECONDS = 0.5
 """Before a client connects again. Faster, the attackers would only compete with the operator's own
 program for the processors of this machine."""
+FLOOD_KEPT = 2000
+"""Connections that a flood keeps open: more than the daemon and the kernel hold for it."""
+FLOOD_BURST, FLOOD_RATE = 20, 5000
+"""Connections at once, and a second."""
 
 
 @dataclass
@@ -29,9 +36,9 @@ class Target:
     """Made so far."""
 
 
-def address(number: int) -> str:
-    """Return the address of the client with *number*: every second one is the operator's."""
-    return OPERATOR if number % 2 else f"127.0.{number // 200}.{number % 200 + 2}"
+STRANGERS = [f"127.0.{number // 200}.{number % 200 + 2}" for number in range(200)]
+MIXED = [OPERATOR if number % 2 else STRANGERS[number // 2] for number in range(400)]
+"""Every second one is the operator's."""
 
 
 def head(method: str, path: str, *headers: str) -> bytes:
@@ -52,7 +59,7 @@ async def repeat(target: Target, clients: int, act: Client) -> None:
         while loop.time() < end:
             with suppress(OSError, EOFError, ValueError):
                 stream = await asyncio.open_connection(
-                    HOST, target.port, local_addr=(address(number), 0)
+                    HOST, target.port, local_addr=(MIXED[number % len(MIXED)], 0)
                 )
                 target.connections += 1
                 try:
@@ -220,6 +227,34 @@ async def pipelined(target: Target) -> None:
     await repeat(target, 45, act)
 
 
+def flooding(addresses: Sequence[str]) -> Attack:
+    async def attack(target: Target) -> None:
+        """Connect from *addresses* without a pause, wait for nothing, keep the newest."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + target.seconds
+        kept: deque[socket.socket] = deque()
+        try:
+            for address in cycle(addresses):
+                if loop.time() > end:
+                    break
+                connection = socket.socket()
+                connection.setblocking(False)  # noqa: FBT003 - the name of the method says what
+                kept.append(connection)
+                with suppress(OSError):
+                    connection.bind((address, 0))
+                    connection.connect((HOST, target.port))
+                target.connections += 1
+                if len(kept) > FLOOD_KEPT * target.share:
+                    kept.popleft().close()
+                if target.connections % FLOOD_BURST == 0:
+                    await asyncio.sleep(FLOOD_BURST / FLOOD_RATE / target.share)  # noqa: TID251 - in real time
+        finally:
+            for connection in kept:
+                connection.close()
+
+    return attack
+
+
 ATTACKS: Mapping[str, Attack] = {
     "half-open requests": half_open,
     "plain pages not read": not_reading(),
@@ -234,6 +269,8 @@ ATTACKS: Mapping[str, Attack] = {
     "large heads": large_heads,
     "unknown paths": unknown_paths,
     "pipelined requests": pipelined,
+    "flood of strangers": flooding(STRANGERS),
+    "flood of neighbors": flooding([OPERATOR]),
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 import structlog
 from aiohttp import web
 
-from exporter.web.attempts import MAX_CLIENTS, OF_A_CLIENT, OF_STRANGERS, Attempts
+from exporter.web.attempts import MAX_CLIENTS, OF_A_CLIENT, OF_STRANGERS, SLOWED_SECONDS, Attempts
 from exporter.web.ports import Refusal
 from tests.web.samples import HandClock
 
@@ -86,6 +86,20 @@ def test_guessing_at_the_address_of_the_operator_does_not_lock_out_a_cheap_check
 
     site.succeed(OPERATOR)
     site.succeed(LOCAL)
+
+
+@pytest.mark.parametrize("client", [LOCAL, "::1", OPERATOR])
+def test_guessing_at_the_address_of_the_operator_slows_each_cheap_check(client: str) -> None:
+    site = Site(costs=False)
+    site.succeed(OPERATOR)
+
+    waits = []
+    for _ in range(OF_A_CLIENT.burst + 3):
+        waits.append(site.attempts.begin(client))
+        site.attempts.failed(client)
+    assert waits == [0.0] * OF_A_CLIENT.burst + [SLOWED_SECONDS] * 3
+    # A right secret waits as well: else a guesser would not wait for the answer to a wrong one.
+    assert site.attempts.begin(client) == SLOWED_SECONDS
 
 
 def test_expensive_check_is_bounded_on_this_machine_too() -> None:

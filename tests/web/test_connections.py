@@ -48,6 +48,13 @@ def test_half_of_the_descriptors_are_kept_back(
     assert affordable_connections() == most
 
 
+@pytest.mark.parametrize(("most", "at_once"), [(1, 1), (32, 4), (150, 16), (256, 16)])
+def test_connections_are_accepted_in_batches_that_the_file_limit_bears(
+    most: int, at_once: int
+) -> None:
+    assert Connections(HandClock(), lambda _: None, most=most).accepted_at_once == at_once
+
+
 MAX_OF_CLIENT = 60
 
 
@@ -60,9 +67,11 @@ class Crowd:
         self.connections = Connections(self.clock, self.refused.append, most=most)
         self.sockets: list[socket.socket] = []
 
-    def arrive(self, client: str, *, is_answered: bool = False) -> Connection | None:
-        """Return the connection of *client* a second after the last one, if it is admitted."""
-        self.clock.seconds += 1
+    def arrive(
+        self, client: str, *, is_answered: bool = False, after: float = 1.0
+    ) -> Connection | None:
+        """Return the connection of *client*, *after* seconds, if it is admitted."""
+        self.clock.seconds += after
         ours, theirs = socket.socketpair()
         connection = Connection(ours.family, ours.type, ours.proto, fileno=ours.detach())
         connection.peer, connection.client = (client, len(self.sockets)), client
@@ -125,6 +134,39 @@ def test_kept_connection_outlives_those_without_a_request(crowd: Crowd) -> None:
     assert not is_open(silent[0])
 
 
+@pytest.mark.parametrize("kept", [MAX_OF_CLIENT, MAX_OF_CLIENT - 1, MAX_OF_CLIENT // 2])
+def test_new_connection_has_time_for_its_request_beside_kept_ones_in_a_flood(
+    crowd: Crowd, kept: int
+) -> None:
+    for _ in range(kept):
+        crowd.arrive("192.0.2.7", is_answered=True)
+    new = crowd.arrive("192.0.2.7")
+    for _ in range(MAX_OF_CLIENT - 1):
+        crowd.arrive("192.0.2.7", after=0.001)
+
+    assert is_open(new)
+
+
+def test_flood_of_single_clients_does_not_close_the_kept_connection_of_one(crowd: Crowd) -> None:
+    kept = crowd.arrive("192.0.2.7", is_answered=True)
+    for number in range(200):
+        crowd.arrive(f"198.51.100.{number}")
+
+    assert is_open(kept)
+
+
+@pytest.mark.parametrize("busy", [20, MAX_OF_CLIENT - 1, MAX_OF_CLIENT])
+def test_client_whose_connections_are_all_busy_keeps_no_other_out(crowd: Crowd, busy: int) -> None:
+    for _ in range(busy):
+        one = crowd.arrive("192.0.2.66")
+        assert one is not None
+        one.is_busy = True
+    for number in range(80):
+        crowd.arrive(f"198.51.100.{number}")
+
+    assert is_open(crowd.arrive("192.0.2.7"))
+
+
 def test_connection_that_is_answered_is_never_closed(crowd: Crowd) -> None:
     busy = [crowd.arrive("192.0.2.7") for _ in range(MAX_OF_CLIENT)]
     for each in busy:
@@ -141,7 +183,7 @@ def test_connection_that_is_answered_is_never_closed(crowd: Crowd) -> None:
 def test_connection_that_sends_its_body_makes_room(crowd: Crowd) -> None:
     slow = crowd.arrive("192.0.2.7")
     assert slow is not None
-    with crowd.connections.answering(slow.peer), crowd.connections.reading(slow.peer):
+    with crowd.connections.answering(slow.peer), crowd.connections.waiting(slow.peer):
         others = [crowd.arrive("192.0.2.7", is_answered=True) for _ in range(MAX_OF_CLIENT)]
 
     assert not is_open(slow)

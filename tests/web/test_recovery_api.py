@@ -38,6 +38,8 @@ from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
+from exporter.web import server
+from exporter.web.attempts import SLOWED_SECONDS
 from exporter.web.ports import Refusal
 from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
@@ -720,6 +722,43 @@ async def test_guessing_does_not_lock_out_the_operator(daemon: Serving) -> None:
     await guess(site, "127.0.0.1", 100)
 
     assert (await site.post("disarm", **COMMAND)).status == 200
+
+
+async def test_guessing_at_the_address_of_the_operator_is_slowed(
+    daemon: Serving, clock: HandClock
+) -> None:
+    site = await daemon(StubService())
+    await guess(site, "127.0.0.1", 10)
+    began = clock.seconds
+
+    assert await guess(site, "127.0.0.1", 20) == [401] * 20
+    assert clock.seconds - began >= 20 * SLOWED_SECONDS
+    assert (await site.post("disarm", **COMMAND)).status == 200
+
+
+async def test_waiting_guesses_keep_the_operator_at_the_same_address_in_reach(
+    daemon: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "affordable_connections", lambda: 8)
+    service, gate = StubService(), asyncio.Event()
+    site = await daemon(service)
+    await guess(site, "127.0.0.1", 10)
+
+    async def wait(self: HandClock, _: float) -> None:
+        await gate.wait()
+
+    monkeypatch.setattr(HandClock, "sleep", wait)
+    command = asyncio.create_task(site.post("disarm", **COMMAND))
+    await asyncio.sleep(0.1)  # noqa: TID251 - until the server waits
+    guessing = [asyncio.create_task(guess(site, "127.0.0.1", 1)) for _ in range(20)]
+    done, _ = await asyncio.wait(guessing, timeout=0.5)
+    health = await site.get("/-/healthy")
+    gate.set()
+    await asyncio.gather(command, *guessing, return_exceptions=True)
+
+    assert len(done) >= 14  # made room for others
+    assert len(service.asked) == 1  # done, though its connection made room as well
+    assert health.status == 200
 
 
 async def test_request_without_a_token_is_no_guess(daemon: Serving) -> None:

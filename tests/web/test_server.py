@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
+from exporter.exposition.formats import Format
+from exporter.web.routes import make_app
 from exporter.web.server import Listen, parse_listen, serving
+from tests.web.samples import HandClock
+from tests.web.site import StubOverview, StubPages, StubReload
 
 
 @pytest.mark.parametrize(
@@ -131,3 +137,53 @@ async def test_foreign_host_address_is_named() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:9888: "):
         async with serving(web.Application(), Listen("192.0.2.1", 9888)):
             pass
+
+
+PAGE_BYTES = 20_000_000
+GET = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+@asynccontextmanager
+async def _serving_large_page() -> AsyncIterator[int]:
+    pages = StubPages({(Format.CLASSIC, False): b"x" * PAGE_BYTES})
+    app = make_app(pages, StubOverview(), StubReload(), clock=HandClock())
+    async with serving(app, Listen("127.0.0.1", 0)) as listen:
+        yield listen.port
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        pytest.param(GET, 0, id="reads nothing"),
+        pytest.param(GET, 3_000_000, id="reads a part"),
+        pytest.param(GET * 20, 0, id="pipelines requests"),
+        pytest.param(
+            b"POST /-/reload HTTP/1.1\r\nContent-Length: 9\r\n\r\nx", 0, id="sends a part"
+        ),
+    ],
+)
+async def test_stalled_client_does_not_delay_the_shutdown(sent: bytes, read: int) -> None:
+    loop = asyncio.get_running_loop()
+    async with _serving_large_page() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        await reader.readexactly(read)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.3)  # noqa: TID251 - the buffers of the sockets fill up
+        began = loop.time()
+
+    assert loop.time() - began < 0.3
+    writer.transport.abort()
+
+
+async def test_client_that_reads_gets_the_rest_of_its_page_during_the_shutdown() -> None:
+    async with AsyncExitStack() as server:
+        port = await server.enter_async_context(_serving_large_page())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        head = await reader.readuntil(b"\r\n\r\n")
+        rest, _ = await asyncio.gather(reader.read(), server.aclose())
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert len(rest) == PAGE_BYTES
