@@ -16,9 +16,6 @@ from exporter.clock import Clock
 from exporter.web.ports import CountRefusal, Refusal
 
 MAX_CONNECTIONS = 256
-ACCEPTED_AT_ONCE = 16
-"""At most, between two looks at the connections that end. Fewer would let new ones wait for seconds
-when each look takes long, as in a flood of large requests."""
 SHARE_OF_CLIENT = 0.75
 """Of the connections, for one client at most; see `client_of`."""
 HEAD_SECONDS = 10.0
@@ -106,8 +103,6 @@ class Connections:
         self._most = most
         self._most_of_client = max(1, int(most * SHARE_OF_CLIENT))
         self._open: dict[Any, Connection] = {}
-        # A flood must not open many more than allowed.
-        self.accepted_at_once = max(1, min(ACCEPTED_AT_ONCE, most // 8))
 
     def __len__(self) -> int:
         return len(self._open)

@@ -26,6 +26,8 @@ from exporter.web.ports import CountRefusal
 
 BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted; they need no descriptor."""
+ACCEPTED_AT_ONCE = 4
+"""Between two looks at the connections that end: a flood must not open many more than allowed."""
 SEND_BUFFER_BYTES = 256 * 1024
 """In the kernel, which else takes megabytes for each client that does not read its response."""
 LINGERING_SECONDS = 2.0
@@ -119,9 +121,7 @@ async def serving(
     expiring = asyncio.create_task(connections.expire_forever(), name="expire connections")
     try:
         await runner.setup()
-        site = web.SockSite(
-            runner, sock, ssl_context=ssl_context, backlog=connections.accepted_at_once
-        )
+        site = web.SockSite(runner, sock, ssl_context=ssl_context, backlog=ACCEPTED_AT_ONCE)
         await site.start()
         sock.listen(BACKLOG)  # the site has set it to what it accepts at once
         yield Listen(*sock.getsockname()[:2])

@@ -48,13 +48,6 @@ def test_half_of_the_descriptors_are_kept_back(
     assert affordable_connections() == most
 
 
-@pytest.mark.parametrize(("most", "at_once"), [(1, 1), (32, 4), (150, 16), (256, 16)])
-def test_connections_are_accepted_in_batches_that_the_file_limit_bears(
-    most: int, at_once: int
-) -> None:
-    assert Connections(HandClock(), lambda _: None, most=most).accepted_at_once == at_once
-
-
 MAX_OF_CLIENT = 60
 
 
