@@ -314,7 +314,11 @@ def test_each_server_has_its_own_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_recovery_does_not_act_over_http_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    common = {"PROXY": "http://one:3128", "RECOVERY__MODE": mode, "RECOVERY__TOKEN": "t" * 32}
+    common = {
+        "PROXY": "http://one:3128",
+        "RECOVERY__MODE": mode,
+        "RECOVERY__TOKEN": "t" * 32,
+    }
     with pytest.raises(ConfigError, match="may deliver an action late"):
         resolve_systems(_settings(monkeypatch, URL="http://verge.example.com", **common))
     assert resolve_systems(_settings(monkeypatch, URL="https://verge.example.com", **common))

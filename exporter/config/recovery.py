@@ -5,7 +5,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.prometheus.config import ConfirmationSettings
@@ -23,6 +23,7 @@ def _unquoted(word: str) -> Callable[[Any], Any]:
 
 ModeName = Annotated[Mode, BeforeValidator(_unquoted(Mode.OFF))]
 HOURS = 24
+MIN_TOKEN_CHARACTERS = 16
 
 
 def _time_of_day(value: Any) -> Any:
@@ -123,4 +124,16 @@ class RecoverySettings(BaseModel):
     @model_validator(mode="after")
     def _one_token(self) -> "RecoverySettings":
         check_alternatives(self, "token")
+        if self.token is not None and (problem := token_problem(self.token)):
+            raise ValueError(f"token {problem}")
         return self
+
+
+def token_problem(token: SecretStr) -> str:
+    """Return why *token* could be guessed; empty if it could not."""
+    if len(token.get_secret_value()) >= MIN_TOKEN_CHARACTERS:
+        return ""
+    return (
+        f"is shorter than {MIN_TOKEN_CHARACTERS} characters, so it could be guessed; "
+        "make a token with: openssl rand -hex 32"
+    )

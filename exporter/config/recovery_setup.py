@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from exporter.config.kill_switch import SEEN, KillSwitch
-from exporter.config.recovery import RecoverySettings
+from exporter.config.recovery import RecoverySettings, token_problem
 from exporter.errors import ConfigError
 from exporter.formatting import lasting
 from exporter.inputs.files import SecretFile
@@ -18,7 +18,6 @@ from exporter.recovery.observe.enrolment import circle_among
 from exporter.recovery.recovery_config import RecoveryConfig
 
 KILL_SWITCH = "kill-switch"
-MIN_TOKEN_CHARACTERS = 16
 
 
 def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
@@ -73,18 +72,9 @@ class RecoveryToken:
 
         """
         found = self._file.read() if self._file is not None else self._token
-        if found is not None:
-            _check_token(found, str(self._path or "recovery.token"))
+        if found is not None and (problem := token_problem(found)):
+            raise ConfigError(f"{self._path or 'recovery.token'} {problem}")
         return found
-
-
-def _check_token(token: SecretStr, place: str) -> None:
-    """Raise `ConfigError`, with the *place* of the *token*, if it could be guessed."""
-    if len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
-        raise ConfigError(
-            f"{place} is shorter than {MIN_TOKEN_CHARACTERS} characters, so it could be guessed; "
-            "make a token with: openssl rand -hex 32"
-        )
 
 
 def directory(settings: RecoverySettings) -> Path:

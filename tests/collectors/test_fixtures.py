@@ -24,6 +24,7 @@ from exporter.model import (
     Identity,
     LastAction,
     OpenQuestion,
+    RecoveryInput,
     RecoveryReport,
     RecoveryVM,
     SystemReport,
@@ -56,6 +57,7 @@ REPORT = SystemReport(
         open_actions=0,
         journal_problem="",
         inventory_at=AT,
+        inputs=(RecoveryInput("journal", ""), RecoveryInput("logs", "403")),
         questions=(
             OpenQuestion(17, 3, "web-wren", "poweron", "crashed", "no stop request", AT, AT),
         ),

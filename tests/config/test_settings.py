@@ -310,7 +310,7 @@ def test_recovery_token_is_read_from_the_secrets_directory(
     (tmp_path / "token").write_text("other")
 
     found = one_system(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
-    own = one_system(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
+    own = one_system(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine-of-16-characters").recovery
 
     assert found.token_file == tmp_path / "recovery_token"
     assert own.token_file is None

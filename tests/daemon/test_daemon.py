@@ -196,7 +196,8 @@ async def test_reload_says_what_was_applied_and_what_needs_a_restart(tmp_path: P
         async with running({}, "--config", str(config)) as daemon:
             config.write_text(
                 f"{one}log: {{level: warning}}\nweb: {{telemetry_path: /m}}\n"
-                f"recovery: {{directory: '{tmp_path}', retention_days: 30, token: another}}\n"
+                f"recovery: {{directory: '{tmp_path}', retention_days: 30, "
+                "token: another-one-of-16}\n"
             )
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
                 told = await answer.text()
@@ -208,7 +209,7 @@ async def test_reload_says_what_was_applied_and_what_needs_a_restart(tmp_path: P
             named = [e["settings"] for e in daemon.log if e["event"] == "config.needs_restart"]
             assert named == ["recovery.directory", "web.telemetry_path"]
             asked = {"owner": "me", "reason": "test"}
-            for token, status in (("another", 404), ("wrong", 401)):  # no system recovers
+            for token, status in (("another-one-of-16", 404), ("wrong", 401)):  # no system recovers
                 headers = {"Authorization": f"Bearer {token}"}
                 async with daemon.http.post(
                     daemon.url + "/api/recovery/pause", json=asked, headers=headers

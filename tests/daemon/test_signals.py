@@ -73,6 +73,8 @@ def keeps_sigterm(pid: int) -> bool:
     """Return whether SIGTERM is not lost, as from the first moment of the image's command."""
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
+    if fields["Name"].strip() == NAMESPACE[0]:
+        return False  # it blocks SIGTERM too, for as long as it forks
     kept = int(fields["SigBlk"], 16) | int(fields["SigCgt"], 16)
     return bool(kept & 1 << (signal.SIGTERM - 1))
 

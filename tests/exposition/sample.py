@@ -13,6 +13,7 @@ from exporter.model import (
     LastAction,
     Node,
     OpenQuestion,
+    RecoveryInput,
     RecoveryReport,
     RecoveryVM,
 )
@@ -143,6 +144,7 @@ SYSTEMS: Sequence[RenderInput] = (
                     BudgetRemaining(2, 'say "hi"', 86400.0, 3),
                 ),
                 last_actions=(LastAction(2, 'say "hi"', "poweron", "failed", AT),),
+                inputs=(RecoveryInput("journal", ""), RecoveryInput("logs", "403")),
                 questions=(OpenQuestion(7, 3, "web-2", "poweron", "crashed", "no row", AT, AT),),
                 open_actions=0,
                 journal_problem="",
