@@ -33,7 +33,7 @@ class RecoveryConfig(NamedTuple):
         """
         What decides what is known of a VM. Where it changes, recovery warms up.
 
-        Rules, windows, the kill switch, silences and confirmations are looked at anew for each
+        Rules, windows, the kill switch, silences and confirmations are read again for each
         decision, as tags are.
         """
         patterns = tuple(self.classifier.patterns)

@@ -30,7 +30,7 @@ class BasicAuth:
     costs one core at most and never blocks the event loop or anything else that needs a thread.
 
     A successful check is cached under a keyed digest of client, user, hash and password. So a
-    changed hash invalidates it, the client is served while others guess, and nobody else can
+    changed hash invalidates it, the client is served while others guess, and no other client can
     guess faster because of it.
     """
 

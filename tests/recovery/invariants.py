@@ -78,7 +78,7 @@ class Look(NamedTuple):
     node: int | None
     started: float
     policy: str
-    """The word of the tag that enrols it; empty where none does, or one forbids it."""
+    """The word of the tag that enrolls it; empty where none does, or one forbids it."""
     on_hang: str
     touchable: bool
     """No snapshot, not disabled, not of a service."""

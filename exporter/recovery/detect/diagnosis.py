@@ -136,7 +136,7 @@ def _by_node(
     if ill and about.at - quiet_since < limits.platform_seconds:
         sick = was_sick(node, since=up_at, since_clock=case.up_clock)
         if not sick and explains_loss(case, about, limits, classifier):
-            return None  # it was stopped: that nobody watched its node is no reason to wait
+            return None  # it was stopped: its node may have been unwatched, but is not the cause
         cause = Cause.NODE_IN_TROUBLE if sick else Cause.NODE_UNWATCHED
         was = "was not well" if sick else "was not watched all the time"
         detail = f"{about.node_name} {was}; the platform has its time to act"

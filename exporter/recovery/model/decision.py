@@ -34,7 +34,7 @@ class GuardName(StrEnum):
     WARMED_UP = "warmed_up"
     """The warm-up after a start, an outage, a pause or a clock jump is over."""
     ENROLLED = "enrolled"
-    """A tag or an enrolment rule enrols this VM."""
+    """A tag or an enrolment rule enrolls this VM."""
     CRASHED = "crashed"
     """The diagnosis is `crashed`."""
     CRASH_RECENT = "crash_recent"

@@ -40,7 +40,7 @@ NOT_ENROLLED = Enrolment(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnrolmentRule:
-    """A rule that enrols the VMs that match all its conditions; one without any matches all."""
+    """A rule about the VMs that meet all its conditions; the settings refuse one without any."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
