@@ -6,6 +6,7 @@ Only whether it moves counts, not how old it is: the clock of VergeOS may differ
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 import msgspec
@@ -36,9 +37,9 @@ def newest_by_node(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
     """Return the newest time of each node."""
     found: dict[int | None, float] = {}
     for row in rows:
-        before = found.get(row.node)
-        if row.updated_at and (before is None or row.updated_at > before):
-            found[row.node] = row.updated_at
+        updated_at = row.updated_at
+        if updated_at and updated_at > found.get(row.node, -inf):
+            found[row.node] = updated_at
     return found
 
 
@@ -49,11 +50,11 @@ def written_by_node(rows: Iterable[MachineStatus], before: Statuses) -> dict[int
     Row by row: one that stands still, because it was set by hand or its VM hangs, hides neither
     that the others are written nor, if it is from before a clock was set back, their time.
     """
-    return newest_by_node(
-        row
-        for row in rows
-        if (was := before.get(row.machine)) is not None and was.updated_at != row.updated_at
-    )
+    was = before.get
+    written = [
+        row for row in rows if (old := was(row.machine)) and old.updated_at != row.updated_at
+    ]
+    return newest_by_node(written)
 
 
 class StatusUpdates(NamedTuple):

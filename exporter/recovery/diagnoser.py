@@ -122,8 +122,12 @@ class Diagnoser:
 
     async def read_logs(self, state: RecoveryState, *, at: float) -> bool:
         """Read the logs if that is due; return whether it was."""
+        seen_at = state.valid_inventory.at
+        down_or_just_up = (
+            case for case in state.cases.values() if case.state not in UP or case.since == seen_at
+        )
         due = self.log_tail.is_due(at=at) or any(
-            self._needs_logs(case, state, at=at) for case in state.cases.values()
+            self._needs_logs(case, at=at) for case in down_or_just_up
         )
         if due:
             await self.read_logs_now(state, at=at)
@@ -142,12 +146,11 @@ class Diagnoser:
         rows = self.log_tail.about({("machine", case.machine), *(("vm", name) for name in names)})
         return started_by(case, rows, self._users, self.learner.classifier)
 
-    def _needs_logs(self, case: Case, state: RecoveryState, *, at: float) -> bool:
-        """Return whether *case* needs the logs sooner than the next regular read."""
+    def _needs_logs(self, case: Case, *, at: float) -> bool:
+        """Return whether a VM that is down or just up needs the logs before the regular read."""
         read_at = self.log_tail.read_at
         if case.state in UP:
-            came_up = case.since == state.valid_inventory.at
-            return case.policy.acts and came_up and read_at < case.since
+            return case.policy.acts and read_at < case.since
         if case.state not in DIAGNOSED or case.observed not in DOWN or case.trouble_at is None:
             return False
         if not case.policy.acts and at - read_at < self._limits.log_read_seconds / 2:

@@ -270,11 +270,14 @@ def _all_nodes_lag(
 
     Only of machines that are said to be well: the row of one that hangs may stand still.
     """
+    most = limits.max_lag_seconds
+    well = [row for row in rows if row.running and row.updated_at and row.word in UP]
+    if not any(clocks[row.node] - (row.updated_at or 0.0) > most for row in well):
+        return False  # as nearly always
     ages: dict[int | None, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.running and row.updated_at and row.word in UP:
-            ages[row.node].append(clocks[row.node] - row.updated_at)
-    return bool(ages) and all(median(of_node) > limits.max_lag_seconds for of_node in ages.values())
+    for row in well:
+        ages[row.node].append(clocks[row.node] - (row.updated_at or 0.0))
+    return all(median(of_node) > most for of_node in ages.values())
 
 
 def went_back(before: float | None, clock: float | None, limits: Limits) -> bool:

@@ -7,6 +7,7 @@ shows nothing. The same holds of a node. No other VM or node is concerned.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -25,6 +26,9 @@ OF_STATUS = frozenset(
 """Fields of ``machine_status`` that decide whether a machine is up, and where."""
 OF_NODE = frozenset({"name", "machine", "maintenance"})
 """Fields of ``nodes`` that decide which log rows are about a node, and whether it is well."""
+_STATUS = attrgetter("status")
+_UNREADABLE = attrgetter("unreadable")
+_UNREADABLE_OF_CONFIG = attrgetter("config.unreadable")
 
 
 def unreadable_clusters(inventory: Inventory) -> AbstractSet[int]:
@@ -72,9 +76,11 @@ def not_seen(vms: Sequence[VM], inventory: Inventory) -> AbstractSet[int]:
 
 def is_all_readable(inventory: Inventory) -> bool:
     """Return whether every value of the VMs and of the names of their clusters was read."""
-    return not unreadable_clusters(inventory) and not any(
-        vm.config.unreadable or (vm.status is not None and vm.status.unreadable)
-        for vm in inventory.vms
+    statuses = filter(None, map(_STATUS, inventory.vms))  # each poll looks at each VM
+    return not (
+        unreadable_clusters(inventory)
+        or any(map(_UNREADABLE_OF_CONFIG, inventory.vms))
+        or any(map(_UNREADABLE, statuses))
     )
 
 
