@@ -150,6 +150,35 @@ class FrozenStatus(msgspec.Struct, frozen=True, gc=False):
     """The machines of these rows; of a frozen system all, also those that are said to be off."""
 
 
+class Level(StrEnum):
+    """How bad a finding of the doctor is."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """Something that a check of the doctor found."""
+
+    level: Level
+    subject: str
+    """The object that it is about, such as ``node2``: a name that stays while the finding does."""
+    evidence: str
+    """The values that show it, such as ``97 % used``."""
+    since: datetime | None = None
+    """When it was first found; ``None`` until the doctor dates it."""
+
+
+class CheckResult(msgspec.Struct, frozen=True, gc=False):
+    """The result of one check of the doctor."""
+
+    check: str
+    findings: tuple[Finding, ...] = ()
+    """Empty: all is well, unless it was skipped."""
+    skipped: str = ""
+    """Why nothing could be checked; empty if something was."""
+
+
 class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
     What one system reported: its tables, and its VMs joined with their machines.
@@ -175,6 +204,8 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     """By the key of each node with VMs that run, the newest update of their status, in Unix seconds
     of VergeOS."""
     frozen: FrozenStatus = FrozenStatus()
+    doctor: tuple[CheckResult, ...] = ()
+    """The results of every check, in the order of the doctor's list."""
 
 
 class PollResult(NamedTuple):

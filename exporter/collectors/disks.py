@@ -40,7 +40,7 @@ def _disk(row: DriveRow, key: int, _: Lost) -> DriveRow:
 
 
 MACHINE_DRIVES = Table(
-    "machine_drives", "machine_drives", Pace.SLOW, DriveRow, _disk, by_machine, turn=1
+    "machine_drives", "machine_drives", Pace.INVENTORY, DriveRow, _disk, by_machine, turn=1
 )
 MACHINE_DRIVE_STATS = Table(
     "machine_drive_stats",

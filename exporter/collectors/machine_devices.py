@@ -42,7 +42,7 @@ def _device(row: MachineDeviceRow, key: int, _: Lost) -> MachineDeviceRow:
 MACHINE_DEVICES = Table(
     "machine_devices",
     "machine_devices",
-    Pace.INVENTORY,
+    Pace.RARE,
     MachineDeviceRow,
     _device,
     by_machine,

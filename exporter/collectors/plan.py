@@ -67,6 +67,7 @@ def plan(
     reserve: float,
     besides: Sequence[TableSchedule] = (),
     requests: Mapping[str, int] = MappingProxyType({}),
+    paged: bool = False,
     is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
     """
@@ -83,6 +84,7 @@ def plan(
         besides: The regular reads of recovery.
         requests: The requests of one poll, by table, once they are known; before, one page is
             assumed for each table.
+        paged: Whether tables are read page by page.
         is_running: Whether polling goes on in any case, with longer intervals if need be.
 
     Raises:
@@ -103,6 +105,7 @@ def plan(
         per_hour=per_hour,
         reserve=reserve,
         besides=besides,
+        paged=paged,
         is_running=is_running,
     )
 

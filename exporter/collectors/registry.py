@@ -9,6 +9,7 @@ from exporter.collectors import (
     cluster_tiers,
     clusters,
     disks,
+    doctor,
     guests,
     machine_devices,
     nics,
@@ -33,6 +34,7 @@ COLLECTORS = tuple(
         nics,
         disks,
         machine_devices,
+        doctor,
         recovery,
     )
 )

@@ -19,7 +19,7 @@ class SnapshotRow(Row, gc=False):
 VM_SNAPSHOTS = Table(
     "vm_snapshots",
     "vms",
-    Pace.INVENTORY,
+    Pace.RARE,
     SnapshotRow,
     lambda row, _, __: row.is_snapshot or None,  # VergeOS may ignore the filter
     lambda decoded: decoded.with_rows(decoded.count),

@@ -67,14 +67,17 @@ class PollSettings(BaseModel):
     fast_seconds: PositiveFloat = 20
     """Poll interval of the tables that show whether a VM runs: `vms`, `machine_status`."""
     slow_seconds: PositiveFloat = 60
-    """Poll interval of load and guests: `machine_stats`, `machine_nics`, `machine_drives`,
-    `machine_drive_stats`, the guest agent data of `machine_status`, and, with recovery,
-    `tag_members`."""
+    """Poll interval of load: `machine_stats`, `machine_nics`, `machine_drive_stats`, and the
+    guest agent data of `machine_status`."""
     inventory_seconds: PositiveFloat = 300
-    """Poll interval of what rarely changes: `clusters`, `nodes`, `cluster_tiers`,
-    `machine_devices`, the number of snapshots."""
+    """Poll interval of what seldom changes, and of what VergeOS itself updates that seldom: nodes,
+    clusters, storage tiers, the disks and tags of VMs, networks, tenants, alarms."""
     rare_seconds: PositiveFloat = 900
-    """Poll interval of what changes a few times a year: updates of VergeOS."""
+    """Poll interval of what rarely changes: physical drives, memory modules, snapshots,
+    replication, devices, updates of VergeOS."""
+    hourly_seconds: PositiveFloat = 3600
+    """Poll interval of what changes a few times a year: certificates, licenses, users, API keys,
+    snapshot profiles."""
     identity_seconds: PositiveFloat = 3600
     """Poll interval of the system's name and version."""
     tables: Annotated[tuple[tuple[str, PositiveFloat], ...], BeforeValidator(_pairs)] = ()

@@ -59,6 +59,7 @@ class ResolvedSystem(NamedTuple):
                 Pace.SLOW: poll.slow_seconds,
                 Pace.INVENTORY: poll.inventory_seconds,
                 Pace.RARE: poll.rare_seconds,
+                Pace.HOURLY: poll.hourly_seconds,
             },
             identity_seconds=poll.identity_seconds,
             intervals=dict(poll.tables),
@@ -66,6 +67,7 @@ class ResolvedSystem(NamedTuple):
             reserve=api.reserve,
             besides=self.besides,
             requests=requests,
+            paged=bool(api.page_rows),
             is_running=is_running,
         )
 

@@ -21,6 +21,7 @@ from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.daemon.watched_system import WatchedSystem
+from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.polling.plan import Plan
@@ -88,9 +89,10 @@ class SystemBuilder:
         recovery = worker.recovery if worker is not None else None
         publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
         source = _source(client, settings, same.source if same is not None else None)
+        doctor = Doctor()
         poller = Poller(
             source,
-            join,
+            lambda *rows, **about: doctor.examine(join(*rows, **about)),
             publisher,
             plan_of(settings, source),
             name=meter.system_name,

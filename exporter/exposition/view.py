@@ -74,6 +74,8 @@ FROZEN = "frozen"
 """Stands for what VergeOS no longer updates, where a group lists the tables it depends on."""
 UPDATED = "status_updated_at"
 """Stands for the times of the newest status updates."""
+DOCTOR = "doctor"
+"""Stands for the results of the doctor's checks."""
 REPORT = "report"
 """Stands for the polling report where a group lists the tables that it depends on."""
 EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
@@ -161,6 +163,7 @@ class RenderView:
             IDENTITY: self.inventory.identity,
             FROZEN: self.inventory.frozen,
             UPDATED: self.inventory.status_updated_at,
+            DOCTOR: self.inventory.doctor,
             REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))

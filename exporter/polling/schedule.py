@@ -43,16 +43,13 @@ class TableSchedule(NamedTuple):
         return self.every_seconds, self.phase_seconds
 
 
-POLLS_AT_START = 2
-"""A start costs at most as much as so many polls of every table: it does not know the last page."""
-
-
 def fit_to_budget(
     schedules: Sequence[TableSchedule],
     *,
     per_hour: int,
     reserve: float,
     besides: Sequence[TableSchedule] = (),
+    paged: bool = False,
     is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
     """
@@ -65,6 +62,8 @@ def fit_to_budget(
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
         besides: The regular reads of recovery, which the reserve pays for as far as it goes.
+        paged: Whether tables are read page by page. A start then costs up to twice as much: it does
+            not know the last page of a table.
         is_running: Whether polling goes on in any case: if nothing else helps, every interval is
             stretched, the fixed ones too.
 
@@ -73,7 +72,8 @@ def fit_to_budget(
 
     """
     allowed = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
-    aim = allowed - POLLS_AT_START * sum(one.requests for one in schedules)
+    at_start = sum(one.requests for one in schedules) * (2 if paged else 1)
+    aim = allowed - at_start
     fitted = tuple(schedules)
     for importance in sorted({one.importance for one in schedules if not one.fixed}):
         excess = requests_per_hour(fitted) - aim

@@ -76,6 +76,10 @@ class VergeOSClient:
         """What the session token was given for."""
         self._refusals = refusals or RefusalMemory(transport.clock)
 
+    def time(self) -> float:
+        """Return the time of this machine in Unix seconds; that of VergeOS may differ."""
+        return self._clock.now().timestamp()
+
     async def read(
         self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
     ) -> bytes:

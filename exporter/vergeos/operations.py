@@ -25,9 +25,10 @@ from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogReading, LogRow, LogTable
 from exporter.recovery.model.ports import ActionReply, FreshVM, LastCheck
 from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.decoding import decode_in_thread
 from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
 from exporter.vergeos.skipped_fields import SkippedFields
-from exporter.vergeos.tables import Table, decode_in_thread
+from exporter.vergeos.tables import Table
 
 ACTIONS_PATH = "/api/v4/vm_actions"
 ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {

@@ -162,7 +162,7 @@ LONE_VMS = Table("vms", "vms", Pace.FAST, LoneVM, _lone_vm)
 TAG_MEMBERS = Table(
     "tags",
     "tag_members",
-    Pace.SLOW,
+    Pace.INVENTORY,
     TagMember,
     _vm_and_tag,
     _by_vm,

@@ -15,9 +15,10 @@ from exporter.polling.state import TableRows
 from exporter.tolerant_json import LostValue, UnreadableError, decode_object
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.decoding import decode_in_thread
 from exporter.vergeos.pages import NO_PAGE, Page, PageMemory
 from exporter.vergeos.skipped_fields import count_skipped_fields
-from exporter.vergeos.tables import Pace, Table, decode_in_thread
+from exporter.vergeos.tables import Pace, Table
 
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
@@ -134,8 +135,8 @@ class VergeOSSource:
         if self._page_rows:
             body = await self._paged(table, query)
         else:
-            if table.where:
-                query["filter"] = table.where
+            if where := table.condition(now=self._client.time()):
+                query["filter"] = where
             body = await self._client.read(table.path, query, endpoint=table.name)
         self._shared |= {other.name: body for other in sharing if other is not table}
         return body
@@ -153,7 +154,7 @@ class VergeOSSource:
         try:
             while not is_last:
                 page_query = {"sort": "-$key", "limit": str(self._page_rows)}
-                if where := _where(table, before):
+                if where := _where(table, before, now=self._client.time()):
                     page_query["filter"] = where
                 body = await self._client.read(table.path, query | page_query, endpoint=table.name)
                 rows_of_page = rows.raw_rows(body, table.path)
@@ -254,9 +255,10 @@ def _with_key(keys: Sequence[int | None]) -> int:
     return max((number for number, key in enumerate(keys, 1) if key is not None), default=0)
 
 
-def _where(table: Table, before: Page) -> str:
+def _where(table: Table, before: Page, *, now: float) -> str:
     """Return the filter for the rows of *table* after the page *before*."""
+    wanted = table.condition(now=now)
     lower = f"$key lt {before.oldest}" if before.rows else ""
-    if table.where and lower:
-        return f"({table.where}) and ({lower})"
-    return table.where or lower
+    if wanted and lower:
+        return f"({wanted}) and ({lower})"
+    return wanted or lower

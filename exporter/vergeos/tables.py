@@ -13,11 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.executor import run_in_thread
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import Lost, Reference, Row, decode, unchanged
-
-SMALL_BODY_BYTES = 32 * 1024
 
 
 class Pace(Enum):
@@ -27,6 +24,7 @@ class Pace(Enum):
     SLOW = "slow"
     INVENTORY = "inventory"
     RARE = "rare"
+    HOURLY = "hourly"
 
 
 class Importance(IntEnum):
@@ -64,6 +62,8 @@ class Table(NamedTuple):
     importance: Importance = Importance.NORMAL
     keeps_stale_rows: bool = False
     """Whether its last good rows stay in use however old: names that other tables refer to."""
+    recent_seconds: int = 0
+    """Of a table with a history: how old the ``timestamp`` of a row may be; 0 for any age."""
     may_be_hidden: bool = False
     """
     Whether some releases lack it, or some users, such as those of tenants, may not read it. It
@@ -77,6 +77,13 @@ class Table(NamedTuple):
     @property
     def fields(self) -> tuple[str, ...]:
         return fields_of(self.row)
+
+    def condition(self, *, now: float) -> str:
+        """Return the filter expression at the time *now*, in Unix seconds; empty for every row."""
+        recent = f"timestamp ge {int(now) - self.recent_seconds}" if self.recent_seconds else ""
+        if self.where and recent:
+            return f"({self.where}) and ({recent})"
+        return self.where or recent
 
     @property
     def request(self) -> tuple[str, str, Pace]:
@@ -92,15 +99,6 @@ class Table(NamedTuple):
 
         """
         return self.collect(decode(body, self.path, self.row, self.convert, self.key))
-
-
-async def decode_in_thread(
-    decode: Callable[[bytes], TableRows[Any]], body: bytes
-) -> TableRows[Any]:
-    """Return what *decode* makes of *body*; in a thread where that takes long."""
-    if len(body) < SMALL_BODY_BYTES:
-        return decode(body)
-    return await run_in_thread(decode, body)
 
 
 @cache  # inspecting a struct leaves reference cycles, and each request needs its fields

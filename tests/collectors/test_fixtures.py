@@ -16,6 +16,7 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.inventory import join
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS
+from exporter.doctor.doctor import Doctor
 from exporter.exposition.formats import Format
 from exporter.exposition.page import PageBuilder
 from exporter.exposition.renderer import Renderer
@@ -78,7 +79,7 @@ def page(collector: Collector) -> str:
     inventory = join(
         rows, system_name="meadowlark", identity=Identity("meadowlark", "26.1.8"), taken_at=AT
     )
-    rendered = Renderer(collector.families).render(inventory, REPORT)
+    rendered = Renderer(collector.families).render(Doctor().examine(inventory), REPORT)
     return (
         PageBuilder(collector.families).page([rendered], Format.CLASSIC).plain(b"").read().decode()
     )

@@ -190,10 +190,13 @@ THREE = (
 )
 
 
-def test_least_important_tables_are_stretched_first_and_no_more_than_needed() -> None:
-    fitted = fit_to_budget(THREE, per_hour=1000, reserve=0.17)
+@pytest.mark.parametrize(("paged", "seconds"), [(False, 77.0), (True, 82.0)])
+def test_least_important_tables_are_stretched_first_and_no_more_than_needed(
+    paged: bool, seconds: float
+) -> None:
+    fitted = fit_to_budget(THREE, per_hour=1000, reserve=0.17, paged=paged)
 
-    assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": 82.0}
+    assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": seconds}
 
 
 def test_more_important_tables_are_stretched_when_the_others_are_not_enough() -> None:

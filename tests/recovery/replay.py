@@ -16,7 +16,7 @@ from textwrap import fill
 from types import MappingProxyType
 
 from exporter.recovery.model.limits import Mode
-from exporter.vergeos import tables
+from exporter.vergeos import decoding
 from tests.recovery.activity import ACTIVITIES
 from tests.recovery.archive import journal_on_disk
 from tests.recovery.ground_truth import US, Crash, WrongAction
@@ -180,7 +180,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, metavar="DIRECTORY", help=record)
     wanted = parser.parse_args()
     be_silent()
-    tables.SMALL_BODY_BYTES = sys.maxsize  # the harness has no event loop to decode in a thread
+    decoding.SMALL_BODY_BYTES = sys.maxsize  # the harness has no event loop to decode in a thread
     settings = {"vms": wanted.vms, "days": wanted.days, "seed": wanted.seed, "busy": wanted.busy}
     settings |= {"mode": Mode(wanted.mode), "hurried": not wanted.every_poll}
     activities, learning = ((), 0.0) if wanted.silent_log else (ORDINARY, LEARNING_DAYS)

@@ -30,6 +30,9 @@ class Server:
         self.fails = False
         self.meter = Telemetry().meter("system")
 
+    def time(self) -> float:
+        return 1000.7
+
     async def read(self, path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
         self.asked.append(query)
         if self.fails:
@@ -139,6 +142,19 @@ def test_pages_of_a_filtered_table_keep_its_filter() -> None:
 
     filters = [query["filter"] for query in reader.server.asked]
     assert filters == ["kind eq 1", "(kind eq 1) and ($key lt 3)"]
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [("", "timestamp ge 400"), ("kind eq 1", "(kind eq 1) and (timestamp ge 400)")],
+)
+def test_history_is_asked_for_its_recent_rows_only(where: str, wanted: str) -> None:
+    table = TABLE._replace(recent_seconds=600, where=where)
+    reader = Reader(Server({1, 2, 3}), 2, table)
+    reader.read()
+
+    filters = [query["filter"] for query in reader.server.asked]
+    assert filters == [wanted, f"({wanted}) and ($key lt 2)"]
 
 
 def test_server_that_does_not_sort_is_refused() -> None:

@@ -3,43 +3,22 @@
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
 from exporter.errors import VergewatchError
+from exporter.simulator.api.fault_types import API_ROOT, FaultType, Parameter
+from exporter.simulator.api.subject_faults import SUBJECT_FAULTS
 from exporter.simulator.world.rng import Rng
 
-API_ROOT = "/api/v4/"
 ACTIONS = "/api/v4/vm_actions"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class FaultError(VergewatchError):
     """An unknown fault or parameter, or an invalid value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a fault."""
-
-    default: float | str | bool
-    about: str
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FaultType:
-    """A kind of fault."""
-
-    about: str
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    path: str | None = None
-    """The default path."""
-    method: str | None = None
 
 
 def _share(default: float, about: str = "share of the rows") -> Parameter:
@@ -175,6 +154,7 @@ FAULTS: Mapping[str, FaultType] = {
         {"vm": Parameter("", "the VM's name; empty: every VM")},
         path=f"{API_ROOT}machine_devices",
     ),
+    **SUBJECT_FAULTS,
 }
 
 PLACES = ("path", "method", "probability", "times", "lasting")
@@ -216,6 +196,8 @@ class FaultInjector:
     def __init__(self, *, seed: int = 0, time: Callable[[], float] = lambda: 0.0) -> None:
         self.time = time
         self.watchers: list[Callable[[], None]] = []
+        self.row_faults: tuple[Fault, ...] = ()
+        """Those that are on and change rows, see `FaultType.rows`."""
         self._rng = Rng(seed)
         self._on: dict[tuple[str, str | None], Fault] = {}
 
@@ -328,6 +310,7 @@ class FaultInjector:
             self._notify()
 
     def _notify(self) -> None:
+        self.row_faults = tuple(fault for fault in self._on.values() if FAULTS[fault.name].rows)
         for watcher in tuple(self.watchers):
             watcher()
 

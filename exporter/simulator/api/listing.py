@@ -18,6 +18,7 @@ from exporter.simulator.api.query import (
     parse_sort,
     sort_key,
 )
+from exporter.simulator.api.row_faults import with_row_faults
 from exporter.simulator.api.tables import TABLES
 from exporter.simulator.api.tables.columns import RequestView, Table
 
@@ -113,9 +114,7 @@ def _filter(
     view: RequestView,
     joined: JoinedFilters,
 ) -> list[Any]:
-    getters = {
-        name: column.fixed or _bound(column.get, view) for name, column in table.columns.items()
-    }
+    getters = {name: _reader(table, name, view) for name in table.columns}
     joined_names = columns_of(condition) - set(getters)
     if joined_names:
         found = _joined(table, joined_names, fields, view)
@@ -171,10 +170,9 @@ def _joined(
 
 def _sort(things: list[Any], table: Table, text: str, view: RequestView) -> list[Any]:
     for name, down in reversed(parse_sort(text)):
-        column = table.columns.get(name)
-        if column is None:
+        if name not in table.columns:
             raise InvalidQueryError(name)
-        get = column.fixed or _bound(column.get, view)
+        get = _reader(table, name, view)
         things = sorted(things, key=lambda thing: sort_key(get(thing)), reverse=down)
     return things
 
@@ -248,7 +246,7 @@ def _scalar(
     column = table.columns.get(name)
     if column is None:
         return None
-    read = column.fixed or _bound(column.get, view)
+    read = _reader(table, name, view)
     if item.function is not None:
         function = FUNCTIONS.get(item.function)
         if function is None:
@@ -274,6 +272,13 @@ FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
 
 def _applied(function: Callable[[Any], Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda thing: function(read(thing))
+
+
+def _reader(table: Table, name: str, view: RequestView) -> Callable[[Any], Any]:
+    """Return what reads the column *name* of an object in *view*."""
+    column = table.columns[name]
+    read = column.fixed or _bound(column.get, view)
+    return with_row_faults(table, name, read, view) if view.world.faults.row_faults else read
 
 
 def _bound(get: Callable[[Any, RequestView], Any], view: RequestView) -> Callable[[Any], Any]:

@@ -1,0 +1,29 @@
+"""What a check of the doctor is: a question about the inventory, and what to do about a finding."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from exporter.model import Finding, Inventory, Level
+
+
+class Check(NamedTuple):
+    """One check. `registry.CHECKS` lists them all."""
+
+    name: str
+    """As in ``vrg doctor`` of the vendor, such as ``drive_smart``."""
+    about: str
+    """What must be so for it to pass, in one sentence."""
+    tables: tuple[str, ...]
+    """The tables that it needs; without fresh rows of one of them it is skipped."""
+    examine: Callable[[Inventory], Iterable[Finding]]
+    """Returns what is wrong: of each object at most one finding, the worst."""
+    remedy: str
+    """What an operator does about a finding, in one sentence."""
+    levels: tuple[Level, ...] = (Level.WARNING,)
+    """The levels that its findings may have."""
+    needs_rows: bool = True
+    """Whether a table without rows is one that VergeOS does not show to this user."""
+    needs_admin: bool = False
+    """Whether VergeOS shows its tables to administrators only, as far as that is known."""
+    depends_on_time: bool = False
+    """Whether its findings change although its tables do not."""

@@ -1,0 +1,6 @@
+"""All checks, in the order in which they are printed."""
+
+from exporter.doctor import clusters
+from exporter.doctor.check import Check
+
+CHECKS: tuple[Check, ...] = tuple(check for module in (clusters,) for check in module.CHECKS)
