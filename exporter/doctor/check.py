@@ -19,6 +19,10 @@ class Check(NamedTuple):
     """Returns what is wrong: of each object at most one finding, the worst."""
     remedy: str
     """What an operator does about a finding, in one sentence."""
+    alert: str
+    """The name of the alert that its findings raise, such as ``VergeDriveFailing``."""
+    summary: str
+    """What is wrong when it has a finding, in one sentence without names: the alert's title."""
     levels: tuple[Level, ...] = (Level.WARNING,)
     """The levels that its findings may have."""
     needs_rows: bool = True

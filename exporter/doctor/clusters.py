@@ -28,6 +28,8 @@ CHECKS = (
         "Every node of every cluster is online.",
         (CLUSTER_STATUS.name,),
         _clusters,
-        "Find out why the node is offline; see VergeNodeOffline.",
+        "Find out why the node is offline, and repair it.",
+        "VergeClusterReduced",
+        "A cluster has fewer nodes online than it has.",
     ),
 )

@@ -22,7 +22,15 @@ def each_row(found: Inventory) -> Iterable[Finding]:
     return [Finding(Level.WARNING, name, f"{value} errors") for name, value in rows.items()]
 
 
-DRIVES = Check("drives", "No drive has errors.", ("drives",), each_row, "Replace it.")
+DRIVES = Check(
+    "drives",
+    "No drive has errors.",
+    ("drives",),
+    each_row,
+    "Replace it.",
+    "VergeDriveFailing",
+    "A drive has errors.",
+)
 
 
 def only(doctor: Doctor, found: Inventory) -> CheckResult:
