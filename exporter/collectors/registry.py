@@ -16,8 +16,15 @@ from exporter.collectors import (
     nodes,
     recovery,
     system,
+    tenant_networks,
+    tenant_nodes,
+    tenant_stats,
+    tenant_storage,
+    tenants,
     update_settings,
     vms,
+    vnet_monitor,
+    vnets,
 )
 
 COLLECTORS = tuple(
@@ -34,6 +41,13 @@ COLLECTORS = tuple(
         nics,
         disks,
         machine_devices,
+        vnets,
+        vnet_monitor,
+        tenants,
+        tenant_stats,
+        tenant_nodes,
+        tenant_storage,
+        tenant_networks,
         doctor,
         recovery,
     )
