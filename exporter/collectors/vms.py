@@ -87,6 +87,7 @@ class StatsRow(Row, gc=False):
     machine: Reference = None
     total_cpu: float | None = None
     ram_used: Whole | None = None
+    ram_pct: float | None = None
 
 
 def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
