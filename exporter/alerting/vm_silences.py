@@ -82,6 +82,16 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeVMFilesystemAlmostFull",
             "VergeVMCPUSaturated",
             "VergeVMGuestMemoryPressure",
+            "VergeNetworkDown",
+            "VergeNetworkTroubled",
+            "VergeNetworkChangesPending",
+            "VergeNetworkMTUTooSmall",
+            "VergeGatewayUnreachable",
+            "VergeGatewayLossy",
+            "VergeGatewaySlow",
+            "VergeTenantDown",
+            "VergeTenantError",
+            "VergeTenantStorageAlmostFull",
             "VergeRecoveryClockJumps",
             "VergeRecoveryInputMissing",
             "VergeRecoveryKeyReadOnly",
@@ -100,7 +110,9 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
         ),
     ),
     "severity": LabelValues(("warning", "critical"), ("info", "none")),
-    "layer": LabelValues(("vm", "node", "system", "recovery"), ("exporter", "inhibitor")),
+    "layer": LabelValues(
+        ("vm", "node", "system", "recovery"), ("exporter", "inhibitor", "platform")
+    ),
 }
 """The names are those of the daemon's own alerts and of the alert rules for Prometheus."""
 
