@@ -30,6 +30,8 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
     assert {one.uid for one in DASHBOARDS.values()} == {
         "vergewatch-systems",
         "vergewatch-vm",
+        "vergewatch-networks",
+        "vergewatch-tenants",
         "vergewatch-recovery",
         "vergewatch-exporter",
     }
