@@ -51,6 +51,10 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "machine_drive_stats": frozenset({"parent_drive"}),
     "nodes": frozenset({"id"}),
     "tags": frozenset({"$key", "member"}),
+    "vnet_monitor": frozenset({"$key", "vnet"}),
+    "tenant_stats": frozenset({"$key", "tenant"}),
+    "tenant_nodes": frozenset({"$key", "tenant"}),
+    "tenant_storage": frozenset({"$key", "tenant"}),
 }
 """The fields without which a row is skipped; of the other tables, ``$key``."""
 LEFT_OUT_BY = frozenset({"is_snapshot", "member"})
