@@ -41,7 +41,7 @@ class ApiBehavior:
     no_capacity_status: int = 422
     without_capacity: Literal["refuse", "wait"] = "refuse"
     """Whether a start without capacity is refused, or accepted with the VM waiting."""
-    joined_filters: JoinedFilters = "reject"
+    joined_filters: JoinedFilters = "aliases"
     empty_action_replies: bool = False
     empty_401: bool = False
 
