@@ -18,6 +18,7 @@ from exporter.simulator.world.machines import (
     Machine,
     Member,
     Node,
+    ResourceGroup,
     Status,
     StorageTier,
 )
@@ -33,6 +34,7 @@ MIN_VMS_WITH_SERVICE = 10
 TIERS: Mapping[int, float] = {0: 0.02, 1: 0.44, 3: 0.0}
 """Storage tiers and the share of each that is used; one without drives has a row too."""
 VMS_PER_DEVICE = 12
+GPU_POOL = "6f1e4c52-7c39-4b0e-9f0a-3d5f8f1d2a90"
 
 TAGS: Mapping[str, tuple[str, ...]] = {
     "environment": ("production", "staging", "test"),
@@ -131,16 +133,21 @@ class _Factory:
             )
 
     def _devices(self, created: Sequence[VM]) -> None:
-        """Give every Windows VM a TPM, and some VMs a device of a node."""
+        """Give every Windows VM a TPM, and some VMs a device of a node, out of a pool."""
+        created_at = int(self._world.now - 80 * DAY)
+        pool = ResourceGroup(GPU_POOL, "gpu-pool", "node_pci_devices", created_at, created_at)
+        pool.columns["class"] = "gpu"
+        self._world.resource_groups[pool.uuid] = pool
         for number, vm in enumerate(created):
             if vm.os_family == "windows":
                 self._device(vm, "tpm", "tpm")
             if number % VMS_PER_DEVICE == 0:
-                self._device(vm, "gpu", "node_pci_devices")
+                self._device(vm, "gpu", "node_pci_devices", pool)
 
-    def _device(self, vm: VM, name: str, kind: str) -> None:
+    def _device(self, vm: VM, name: str, kind: str, pool: ResourceGroup | None = None) -> None:
         key = self._world.keys.next("machine_devices")
-        vm.machine.devices.append(Device(key, vm.machine, name, kind))
+        group = None if pool is None else pool.uuid
+        vm.machine.devices.append(Device(key, vm.machine, name, kind, resource_group=group))
 
     def _make_vms(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
         clusters = list(self._world.clusters)

@@ -17,6 +17,7 @@ _SUBJECTS = (
     "machine_status",
     "machines",
     "nodes",
+    "resource_groups",
     "settings",
     "system",
     "tags",
