@@ -54,11 +54,13 @@ _MACHINE_NICS = Table(
         "interface": attribute("interface"),
         "macaddress": attribute("mac"),
         "ipaddress": written("ipaddress", default=""),
+        "vnet": attribute("vnet", leads_to="vnets"),
         "stats": attribute("key", leads_to="machine_nic_stats"),
         "status": attribute("key", leads_to="machine_nic_status"),
     },
     links={
         "machine": Link("machines", lambda nic, _view: nic.machine),
+        "vnet": Link("vnets", lambda nic, view: view.world.networks.get(nic.vnet)),
         "stats": Link(
             "machine_nic_stats",
             lambda nic, _view: nic if _counted(nic) else None,
