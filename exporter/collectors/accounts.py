@@ -28,7 +28,8 @@ class UserRow(Row, gc=False):
     enabled: bool | None = None
     physical_access: bool | None = None
     two_factor_authentication: bool | None = None
-    account_locked: bool | None = None
+    account_locked: Whole | float | None = None
+    """When it was locked; 0 if it is not."""
 
     @property
     def is_admin(self) -> bool:
@@ -73,7 +74,7 @@ def users(view: RenderView) -> Items:
     without = sum(row.two_factor_authentication is False for row in admins)
     found = Users(
         number=len(rows),
-        locked=sum(row.account_locked is True for row in rows),
+        locked=sum(bool(row.account_locked) for row in rows),
         admins=len(admins) or None,
         admins_without_mfa=without if admins else None,
     )

@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -18,6 +19,8 @@ _SUBJECTS = (
     "machines",
     "nodes",
     "settings",
+    "site_syncs",
+    "snapshots",
     "system",
     "tags",
     "tasks",
