@@ -5,18 +5,26 @@ A new collector is added here, and nowhere else.
 """
 
 from exporter.collectors import (
+    accounts,
+    alarms,
+    certificates,
     cluster_status,
     cluster_tiers,
     clusters,
     disks,
     doctor,
     guests,
+    licenses,
     machine_devices,
     nics,
     nodes,
     recovery,
+    replication,
+    snapshot_profiles,
     system,
+    system_snapshots,
     update_settings,
+    vm_snapshots,
     vms,
 )
 
@@ -34,6 +42,14 @@ COLLECTORS = tuple(
         nics,
         disks,
         machine_devices,
+        vm_snapshots,
+        snapshot_profiles,
+        system_snapshots,
+        replication,
+        alarms,
+        certificates,
+        licenses,
+        accounts,
         doctor,
         recovery,
     )

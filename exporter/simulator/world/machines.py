@@ -205,6 +205,7 @@ class VM:
     uefi: bool = True
     guest_agent: bool = False
     disable_powercycle: bool = False
+    snapshot_profile: int | None = 1
     columns: dict[str, Any] = field(default_factory=dict)
     """Columns that were written, and that nothing in the world depends on."""
 

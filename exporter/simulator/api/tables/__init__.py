@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -19,6 +20,8 @@ _SUBJECTS = (
     "nodes",
     "resource_groups",
     "settings",
+    "site_syncs",
+    "snapshots",
     "system",
     "tags",
     "tasks",

@@ -7,8 +7,10 @@ from exporter.simulator.api.tables.columns import (
     by_key,
     computed,
     constant,
+    live,
     written,
 )
+from exporter.simulator.api.tables.snapshots import profile_of
 
 _VMS = Table(
     name="vms",
@@ -54,7 +56,7 @@ _VMS = Table(
         "cloudinit_datasource": written("cloudinit_datasource", default="none"),
         "preferred_node": attribute("machine.preferred_node", leads_to="nodes"),
         "ha_group": attribute("machine.ha_group"),
-        "snapshot_profile": written("snapshot_profile", default=None),
+        "snapshot_profile": live(profile_of, leads_to="snapshot_profiles"),
         "on_power_loss": attribute("on_power_loss"),
         "migration_method": attribute("machine.migration_method"),
         "power_cycle_timeout": written("power_cycle_timeout", default=0),

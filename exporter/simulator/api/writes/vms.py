@@ -42,6 +42,7 @@ ATTRIBUTES: Mapping[str, Column] = {
     "os_description": TEXT,
     "os_family": words("linux", "windows", "freebsd", "other"),
     "preferred_node": reference("nodes"),
+    "snapshot_profile": reference("snapshot_profiles"),
     "uefi": FLAG,
 }
 """Columns that are attributes of the VM or its machine."""
@@ -63,7 +64,6 @@ STORED: Mapping[str, Column] = {
     "rtc_base": TEXT,
     "secure_boot": FLAG,
     "serial_port": FLAG,
-    "snapshot_profile": Column(int),
     "sound": TEXT,
     "usb_legacy": FLAG,
     "video": TEXT,
