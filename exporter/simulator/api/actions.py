@@ -10,7 +10,8 @@ from exporter.simulator.api.messages import EMPTY, Answer, error
 from exporter.simulator.api.writes.drives import DRIVES, HOT_PLUGGABLE
 from exporter.simulator.api.writes.nics import NICS
 from exporter.simulator.api.writes.parts import PartTable
-from exporter.simulator.api.writes.write import created
+from exporter.simulator.api.writes.snapshots import kept_in
+from exporter.simulator.api.writes.write import RefusedError, created
 from exporter.simulator.world import lifecycle
 from exporter.simulator.world.machines import VM, Drive
 from exporter.simulator.world.power import OFF
@@ -80,9 +81,14 @@ def act(
         return error(422, "Error: field 'params' is not valid JSON")
     if "busy" in faults:
         return error(int(faults["busy"]["code"]), faults["busy"]["text"])
-    refusal = handler(_Request(world, vm, user, parameters, behavior, faults))
-    if refusal is not None:
-        return refusal
+    try:
+        answer = handler(_Request(world, vm, user, parameters, behavior, faults))
+    except RefusedError as refused:
+        return refused.answer
+    except (TypeError, ValueError):
+        return error(422, "Invalid argument")
+    if answer is not None:
+        return answer
     if behavior.empty_action_replies:
         return Answer(201, EMPTY)
     return created("vm_actions", world.keys.next("vm_actions"))
@@ -175,6 +181,27 @@ def _cloned(request: _Request, source: VM, name: str) -> Answer:
     return Answer(answer.status, {**answer.payload, "response": {"vmkey": str(key)}})
 
 
+def _restore(request: _Request) -> Answer | None:
+    """Restore a VM from the snapshot in the parameters, or the VM that this is a snapshot of."""
+    world, name = request.world, request.parameters.get("name")
+    vm, snapshot = request.vm, request.vm
+    if "snapshot" in request.parameters:
+        found = kept_in(world, str(request.parameters["snapshot"]))
+        if found is None or found.snapshot_of != vm.key:
+            return error(404, "Error setting field 'snapshot' - No such file or directory\n")
+        snapshot = found
+    elif vm.is_snapshot and vm.snapshot_of in world.vms:
+        vm = world.vms[vm.snapshot_of]
+    else:
+        return error(422, "Error: field 'snapshot' is required\n")
+    if name:
+        return _cloned(request, snapshot, str(name))
+    if vm.machine.status.running:
+        return error(422, "Virtual Machine must be stopped to restore\n")
+    lifecycle.restore(world, vm, snapshot, user=request.user)
+    return Answer(201, EMPTY)
+
+
 def _hotplug(table: PartTable) -> Callable[[_Request], Answer | None]:
     """Return the action that attaches a part to a running VM, or detaches it."""
 
@@ -223,6 +250,7 @@ _HANDLERS: Mapping[str, Callable[[_Request], Answer | None]] = {
     "migrate": _migrate,
     "move": _move,
     "clone": _clone,
+    "restore": _restore,
     "hotplugdrive": _hotplug(DRIVES),
     "hotplugnic": _hotplug(NICS),
     **dict.fromkeys(WITHOUT_EFFECT, _nothing),

@@ -183,6 +183,7 @@ class Builder:
             os_family="linux",
             os_description="",
             creator=creator,
+            snapshot_profile=None,
         )
 
     def empty_drive(self, machine: Machine, name: str, order: int, size: int) -> Drive:

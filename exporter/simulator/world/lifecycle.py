@@ -9,6 +9,7 @@ from exporter.simulator.world.machines import VM, Device, Drive, Machine, Nic, P
 from exporter.simulator.world.world import World
 
 KIND_NAMES: Mapping[type, str] = {Drive: "Drive", Nic: "NIC", Device: "Device"}
+OF_SNAPSHOTS = ("snapshot_description", "quiesced", "expires")
 NEVER_RAN = Status(word="stopped", running=False, state="offline", since=0.0, started=0.0)
 
 
@@ -93,15 +94,59 @@ def clone(world: World, vm: VM, name: str, *, keep_macs: bool, user: str) -> VM:
     return copy
 
 
-def take_snapshot(world: World, vm: VM, name: str) -> VM:
-    """Copy *vm* into a row of ``vms`` that cannot be started."""
+def take_snapshot(
+    world: World,
+    vm: VM,
+    name: str,
+    *,
+    description: str,
+    expires: int,
+    quiesced: bool,
+    user: str,
+) -> VM:
+    """Copy *vm* into a row of ``vms`` that cannot be started; 0: it never *expires*."""
     copy = _copy(world, vm, name, keep_macs=True)
     copy.is_snapshot, copy.snapshot_of, copy.owner = True, vm.key, f"vms/{vm.key}"
+    copy.columns |= {"snapshot_description": description, "quiesced": quiesced}
     world.adopt(copy)
+    _expire(world, copy, expires)
+    world.power.record(vm.machine, "snapshot_taken", user=user, snapshot=name)
     return copy
 
 
-def restore(world: World, vm: VM, snapshot: VM, *, name: str, user: str) -> None:
+def change_snapshot(world: World, snapshot: VM, changes: Mapping[str, Any], *, user: str) -> None:
+    """Change the name, the description and when *snapshot* expires."""
+    snapshot.name = snapshot.machine.name = changes.get("name", snapshot.name)
+    if "description" in changes:
+        snapshot.columns["snapshot_description"] = changes["description"]
+    if "expires" in changes:
+        _expire(world, snapshot, changes["expires"])
+    _record_snapshot(world, snapshot, "snapshot_changed", user)
+
+
+def delete_snapshot(world: World, snapshot: VM, *, user: str = "system") -> None:
+    """Delete a snapshot that was taken by hand."""
+    _record_snapshot(world, snapshot, "snapshot_deleted", user)
+    del world.vms[snapshot.key], world.machines[snapshot.machine.key]
+
+
+def _expire(world: World, snapshot: VM, at: int) -> None:
+    snapshot.columns["expires"] = at
+
+    def expire() -> None:
+        if world.vms.get(snapshot.key) is snapshot and snapshot.columns["expires"] == at:
+            delete_snapshot(world, snapshot)
+
+    if at:
+        world.at(at, expire)
+
+
+def _record_snapshot(world: World, snapshot: VM, event: str, user: str) -> None:
+    owner = world.vms.get(snapshot.snapshot_of or 0, snapshot)
+    world.power.record(owner.machine, event, user=user, snapshot=snapshot.name)
+
+
+def restore(world: World, vm: VM, snapshot: VM, *, user: str) -> None:
     """Give *vm*, which is off, the configuration and the parts of *snapshot*."""
     machine, source = vm.machine, snapshot.machine
     world.power.resize(
@@ -111,9 +156,9 @@ def restore(world: World, vm: VM, snapshot: VM, *, name: str, user: str) -> None
     machine.guest = source.guest
     for column in ("description", "os_family", "os_description", "machine_type", "uefi"):
         setattr(vm, column, getattr(snapshot, column))
-    vm.guest_agent, vm.columns = snapshot.guest_agent, dict(snapshot.columns)
+    vm.guest_agent, vm.columns = snapshot.guest_agent, _without_snapshot(snapshot)
     vm.modified = int(world.now)
-    world.power.record(machine, "restored", user=user, snapshot=name)
+    world.power.record(machine, "restored", user=user, snapshot=snapshot.name)
 
 
 def _copy(world: World, vm: VM, name: str, *, keep_macs: bool) -> VM:
@@ -140,8 +185,13 @@ def _copy(world: World, vm: VM, name: str, *, keep_macs: bool) -> VM:
         name=name,
         created=int(world.now),
         modified=int(world.now),
-        columns=dict(vm.columns),
+        columns=_without_snapshot(vm),
     )
+
+
+def _without_snapshot(vm: VM) -> dict[str, Any]:
+    """Return the columns of a VM without those that only a snapshot has."""
+    return {name: value for name, value in vm.columns.items() if name not in OF_SNAPSHOTS}
 
 
 def _copy_parts(world: World, source: Machine, target: Machine, *, keep_macs: bool) -> None:

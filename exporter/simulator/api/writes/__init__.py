@@ -13,6 +13,7 @@ _SUBJECTS = (
     "nics",
     "resource_groups",
     "settings",
+    "snapshots",
     "tags",
     "vms",
 )
