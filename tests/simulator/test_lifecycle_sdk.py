@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.daemon_process import Daemon, Page, pointing_at, running, simulating
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
 GIB = 1024**3
-NAME = "walker"
+NAME, STOPPED = "walker", "sleeper"
 SIZES = {"os": 10 * GIB, "data": 20 * GIB}
 AT_ONCE = {"VERGEWATCH_POLL__RARE_SECONDS": "2"}
 
@@ -259,3 +259,67 @@ async def test_hot_plugged_parts_of_a_vm_that_is_off_are_rolled_back(
         assert vm.nics.list() == []
 
     await asyncio.to_thread(walk)
+
+
+LISTS: Mapping[str, Callable[[VergeClient], Sequence[Any]]] = {
+    name: lambda client, name=name: getattr(client, name).list()
+    for name in (
+        *("alarms", "api_keys", "certificates", "cloud_snapshots", "cluster_status", "clusters"),
+        *("logs", "machine_drive_stats", "machine_nic_fabric_status", "machine_nic_stats"),
+        *("machine_nic_status", "machine_nics", "networks", "node_lldp_neighbors", "node_memory"),
+        *("nodes", "physical_drives", "resource_groups", "site_syncs", "site_syncs_incoming"),
+        *("snapshot_profiles", "storage_tiers", "tag_categories", "tags", "tasks", "tenants"),
+        *("update_branches", "update_source_packages", "update_source_status", "update_sources"),
+        *("users", "vms"),
+    )
+} | {
+    "alarms of VMs": lambda client: client.alarms.list_by_owner_type("VM"),
+    "alarm summary": lambda client: [client.alarms.get_summary()],
+    "certificates that expire": lambda client: client.certificates.list_expiring(days=4000),
+    "devices of a VM": lambda client: client.vms.list()[0].devices.list(),
+    "drives of a VM": lambda client: client.vms.list()[0].drives.list(),
+    "internal networks": lambda client: client.networks.list_internal(),
+    "layer 2 of a tenant": lambda client: client.tenants.list()[0].l2_networks.list(),
+    "licenses": lambda client: client.system.licenses.list(),
+    "logs of a machine": lambda client: client.vms.get(name=STOPPED).machine_logs.list(),
+    "members of a tag": lambda client: client.tags.list()[0].members.list(),
+    "neighbors of a node": lambda client: client.nodes.list()[0].lldp_neighbors.list(),
+    "network history": lambda client: client.networks.get(name="External").stats.history_short(
+        limit=5
+    ),
+    "networks that run": lambda client: client.networks.list_running(),
+    "NICs of a node": lambda client: client.nodes.list()[0].nics.list(),
+    "NICs of a VM": lambda client: client.vms.list()[0].nics.list(),
+    "nodes of a tenant": lambda client: client.tenants.list()[0].nodes.list(),
+    "nodes that run": lambda client: client.nodes.list(filter="running eq true"),
+    "settings": lambda client: client.system.settings.list(),
+    "snapshots of a VM": lambda client: client.vms.list()[0].snapshots.list(),
+    "statistics of a VM": lambda client: [client.vms.list()[0].stats.get()],
+    "status of a VM": lambda client: [client.vms.list()[0].machine_status.get()],
+    "storage of a tenant": lambda client: client.tenants.list()[0].storage.list(),
+    "storage tier summary": lambda client: [client.storage_tiers.get_summary()],
+    "tenant history": lambda client: client.tenants.list()[0].stats.history_short(limit=5),
+    "tenants that run": lambda client: client.tenants.list_running(),
+    "tiers of a cluster": lambda client: client.clusters.list()[0].tiers.list(),
+    "users of the API": lambda client: client.users.list_api_users(),
+    "VMs that run": lambda client: client.vms.list(filter="running eq true"),
+    "VMs that are off": lambda client: client.vms.list_stopped(),
+}
+"""Calls of the SDK that list rows."""
+
+
+@pytest.mark.parametrize("what", LISTS)
+async def test_lists_of_the_sdk_have_rows(
+    client_of: tuple[Simulator, VergeClient], what: str
+) -> None:
+    system, client = client_of
+    world = system.world
+    world.creates(STOPPED, running=False)
+    first, *_ = world.live_vms()
+    world.out_of_space(first)
+    world.task_stops(first)
+
+    rows = await asyncio.to_thread(LISTS[what], client)
+
+    assert rows
+    assert {request.status for request in system.requests} == {200}

@@ -301,8 +301,8 @@ def _scalar(table: Table, item: Field, steps: Steps, faulty: RequestView | None)
 
 
 FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
-    "count": lambda value: 0 if value is None else len(value),
     "display": lambda value: None if value is None else str(value).replace("_", " ").capitalize(),
+    "count": lambda value: len(value or ()),
     "upper": lambda value: None if value is None else str(value).upper(),
     "lower": lambda value: None if value is None else str(value).lower(),
 }

@@ -31,6 +31,10 @@ def _counted(drive: Drive) -> Drive | None:
     return drive if drive.machine.status.started > 0 and drive.attached else None
 
 
+def _status(drive: Drive, view: RequestView) -> str:
+    return "online" if view.status(drive.machine).running and drive.attached else "offline"
+
+
 _MACHINE_DRIVES = Table(
     name="machine_drives",
     rows=_drives,
@@ -107,18 +111,17 @@ _DRIVE_STATS = Table(
 
 _DRIVE_STATUS = Table(
     name="machine_drive_status",
-    rows=_drives,
+    rows=lambda view: sorted(_drives(view), key=lambda drive: not drive.physical),
     columns={
         "$key": attribute("key"),
-        "parent_drive": attribute("key", leads_to="machine_drives"),
-        "status": live(
-            lambda x, view: "online" if view.status(x.machine).running and x.attached else "offline"
-        ),
+        "drive": attribute("key", leads_to="machine_drives"),
+        "status": live(_status),
+        "state": live(_status),
         "status_info": constant(""),
-        "last_update": live(lambda x, view: view.last_update(x.machine)),
     },
-    links={"parent_drive": Link("machine_drives", lambda drive, _view: drive)},
+    links={"drive": Link("machine_drives", lambda drive, _view: drive)},
 )
+"""The drives of nodes come first: a fault concerns the first row unless it names another."""
 
 
-TABLES = (_MACHINE_DRIVES, _DRIVE_STATS, _DRIVE_STATUS)
+TABLES = (_MACHINE_DRIVES, _DRIVE_STATUS, _DRIVE_STATS)
