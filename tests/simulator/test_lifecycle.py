@@ -1,5 +1,7 @@
 """Requests that create, configure, copy and delete VMs and their parts."""
 
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -441,3 +443,88 @@ async def test_a_vm_moves_to_another_cluster(client: Client, world: World, stopp
 
     assert stopped.machine.cluster == other
     assert (await client.act(stopped.key, "move", cluster=99)).status == 404
+
+
+# All together.
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_random_requests_leave_a_sound_world(
+    client: Client, clock: FakeClock, world: World, seed: int
+) -> None:
+    walk = Walk(client, random.Random(seed))
+    for number in range(120):
+        status = await walk.step()
+        assert status in (200, 201, 404, 409, 422)
+        walk.statuses[status] += 1
+        if number % 3 == 0:
+            await clock.advance(walk.rng.choice((0.1, 1, 30)))
+        await client.rows("tasks")  # the world advances with a request
+        assert_sound(world)
+
+    assert walk.statuses[200] + walk.statuses[201] > 50
+    for table in ("vms", "machines", "machine_drives", "machine_nics", "machine_devices"):
+        keys = [shown["$key"] for shown in await client.rows(table, fields="$key")]
+        assert len(keys) == len(set(keys))
+
+
+def assert_sound(world: World) -> None:
+    for node in world.nodes.values():
+        assert node.used_mb == sum(machine.memory_mb for machine in node.hosted.values())
+    names = [vm.name for vm in world.live_vms()]
+    assert len(names) == len(set(names))
+    for vm in world.vms.values():
+        assert world.machines[vm.machine.key] is vm.machine
+        assert vm.snapshot_of is None or vm.snapshot_of in world.vms
+        assert all(part.machine is vm.machine for part in vm.machine.parts)
+        hosts = [node for node in world.nodes.values() if vm.machine.key in node.hosted]
+        assert not hosts or vm.machine.status.wanted or vm.machine.status.word != "stopped"
+
+
+class Walk:
+    """Sends random requests about a few VMs."""
+
+    def __init__(self, client: Client, rng: random.Random) -> None:
+        self.rng = rng
+        self.statuses: Counter[int] = Counter()
+        self._client = client
+        self._world = client.simulator.world
+
+    async def step(self) -> int:
+        live = list(self._world.live_vms())
+        vm = self.rng.choice(live[-6:])
+        ask, rng = self._client.ask, self.rng
+        machine = vm.machine
+        match rng.randrange(9):
+            case 0:
+                body: dict[str, Any] = {"name": f"vm-{rng.randrange(20)}", "cpu_cores": 2}
+                reply = await ask("POST", "vms", json=body)
+            case 1:
+                body = {"ram": rng.choice((512, 1024, 4096)), "cpu_cores": rng.randint(1, 8)}
+                reply = await ask("PUT", f"vms/{vm.key}", json=body)
+            case 2:
+                reply = await ask("DELETE", f"vms/{vm.key}")
+            case 3:
+                body = {"machine": machine.key, "disksize": GIB, "name": f"d{rng.randrange(5)}"}
+                reply = await ask("POST", "machine_drives", json=body)
+            case 4:
+                body = {"machine": machine.key, "name": f"n{rng.randrange(5)}"}
+                reply = await ask("POST", "machine_nics", json=body)
+            case 5:
+                key = rng.choice([drive.key for drive in machine.drives] or [0])
+                reply = await ask("DELETE", f"machine_drives/{key}")
+            case 6:
+                expires = int(self._world.now) + rng.choice((1, 100))
+                body = {"machine": machine.key, "name": "s", "expires": expires}
+                reply = await ask("POST", "machine_snapshots", json=body)
+            case 7:
+                own = [one.key for one in self._world.vms.values() if one.snapshot_of == vm.key]
+                name = rng.choice(({}, {"name": f"vm-{rng.randrange(20)}"}))
+                snapshot = rng.choice(own or [0])
+                reply = await self._client.act(vm.key, "restore", snapshot=snapshot, **name)
+            case _:
+                action = rng.choice(
+                    ("poweron", "poweron", "kill", "clone", "migrate", "hibernate", "reset")
+                )
+                reply = await self._client.act(vm.key, action, graceful=True)
+        return reply.status

@@ -11,7 +11,7 @@ from exporter.simulator.api.writes.drives import DRIVES, HOT_PLUGGABLE
 from exporter.simulator.api.writes.nics import NICS
 from exporter.simulator.api.writes.parts import PartTable
 from exporter.simulator.api.writes.snapshots import kept_in
-from exporter.simulator.api.writes.write import RefusedError, created
+from exporter.simulator.api.writes.write import RefusedError, created, unknown_reference
 from exporter.simulator.world import lifecycle
 from exporter.simulator.world.machines import VM, Drive
 from exporter.simulator.world.power import OFF
@@ -159,7 +159,7 @@ def _move(request: _Request) -> Answer | None:
     world, vm, wanted = request.world, request.vm, request.parameters.get("cluster")
     cluster = world.clusters.get(int(wanted)) if wanted is not None else None
     if wanted is not None and cluster is None:
-        return error(404, "Error setting field 'cluster' - No such file or directory\n")
+        raise unknown_reference("cluster")
     if cluster is not None and cluster.key != vm.machine.cluster:
         vm.machine.cluster = cluster.key
         world.power.record(vm.machine, "moved", user=request.user, cluster=cluster.name)
@@ -188,7 +188,7 @@ def _restore(request: _Request) -> Answer | None:
     if "snapshot" in request.parameters:
         found = kept_in(world, str(request.parameters["snapshot"]))
         if found is None or found.snapshot_of != vm.key:
-            return error(404, "Error setting field 'snapshot' - No such file or directory\n")
+            raise unknown_reference("snapshot")
         snapshot = found
     elif vm.is_snapshot and vm.snapshot_of in world.vms:
         vm = world.vms[vm.snapshot_of]
@@ -209,7 +209,7 @@ def _hotplug(table: PartTable) -> Callable[[_Request], Answer | None]:
         vm, parameters = request.vm, request.parameters
         part = table.part(request.world, str(parameters.get("device")))
         if part is None or part.machine is not vm.machine:
-            return error(404, "Error setting field 'device' - No such file or directory\n")
+            raise unknown_reference("device")
         if not vm.machine.status.running:
             return _not_running(request)
         if not vm.columns.get("allow_hotplug", True):
