@@ -188,6 +188,8 @@ def _config(vm: machines.VM) -> VMConfig:
         service=vm.service is not None,
         disable_powercycle=vm.disable_powercycle,
         failover_cluster=machine.cluster_failover,
+        snapshot_profile=vm.snapshot_profile,
+        modified_at=float(vm.modified),
     )
 
 
