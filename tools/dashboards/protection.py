@@ -129,7 +129,7 @@ def _numbers() -> Panels:
             steps=[(thresholds.REPLICA_AGE_SECONDS, "orange")],
             empty="no syncs",
         ),
-        "Alarms": number(
+        "Serious alarms": number(
             "Alarms of VergeOS of the level critical or error that are not snoozed.",
             or_zero(f"sum(max by (system_name, level) ({every('alarms_active', SERIOUS)}))"),
             steps=[(1, "red")],
