@@ -141,6 +141,8 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
     cloud_name: str
     version: str
+    version_hash: str = ""
+    """Of the source that this version was built from."""
 
 
 class FrozenStatus(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,17 @@
 """All checks, in the order in which they are printed."""
 
-from exporter.doctor import clusters
+from exporter.doctor import accounts, alarms, clusters, expiry, snapshot_profiles, updates
 from exporter.doctor.check import Check
 
-CHECKS: tuple[Check, ...] = tuple(check for module in (clusters,) for check in module.CHECKS)
+CHECKS: tuple[Check, ...] = tuple(
+    check
+    for module in (
+        clusters,
+        alarms,
+        updates,
+        expiry,
+        accounts,
+        snapshot_profiles,
+    )
+    for check in module.CHECKS
+)

@@ -14,7 +14,13 @@ from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
 from exporter.vergeos.tables import Importance, Pace
 
-SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0, Pace.RARE: 900.0}
+SECONDS = {
+    Pace.FAST: 20.0,
+    Pace.SLOW: 60.0,
+    Pace.INVENTORY: 300.0,
+    Pace.RARE: 900.0,
+    Pace.HOURLY: 3600.0,
+}
 IMPORTANCE = {table.name: table.importance for table in tables_of(COLLECTORS)}
 OPTIONAL = [collector for collector in COLLECTORS if not collector.required]
 NEEDED_BY_RECOVERY = ["clusters", "nodes", "recovery"]

@@ -1365,9 +1365,11 @@ def test_setting_without_a_value_is_empty(value: object) -> None:
 
 
 def test_absent_version_is_empty() -> None:
-    assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', []) == "26.0.2.1"
-    assert source._version(b'{"name":"v4"}', []) == ""
-    assert source._version(b'{"version":null}', []) == ""
+    assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', []) == source.Version(
+        "26.0.2.1", "x"
+    )
+    assert source._version(b'{"name":"v4"}', []) == source.Version()
+    assert source._version(b'{"version":null}', []) == source.Version()
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"vers', b'{"version":NaN'])

@@ -1,10 +1,11 @@
 """All rules, by the file that has them."""
 
-from tools.alert_rules import exporter, recovery, vms
+from tools.alert_rules import exporter, protection, recovery, vms
 from tools.alert_rules.model import Group
 
 GROUPS = (
     Group("vms", "VMs and nodes", vms.ALERTS, vms.RECORDINGS),
+    Group("protection", "Snapshots, replication and API keys", protection.ALERTS),
     Group("recovery", "Recovery", recovery.ALERTS),
     Group("exporter", "Vergewatch itself, and its connection to each system", exporter.ALERTS),
 )
