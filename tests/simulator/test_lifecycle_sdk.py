@@ -4,7 +4,8 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -70,27 +71,38 @@ class Metrics:
         return {row[label]: row[value] for row in rows if row["vm_name"] == self.vm}
 
 
+class Sdk(NamedTuple):
+    """A simulated system and the vendor's client of it, which trusts its certificate."""
+
+    system: Simulator
+    client: VergeClient
+    certificate: Path
+
+
 @pytest.fixture
-async def client_of() -> AsyncIterator[tuple[Simulator, VergeClient]]:
+async def sdk() -> AsyncIterator[Sdk]:
     with self_signed() as certificate:
         async with simulating(vms=12, burst_limit=None, ssl_context=certificate.context) as system:
             session = requests.Session()
             session.verify, session.trust_env = str(certificate.file), False
-            host = system.url.removeprefix("https://")
-            client = await asyncio.to_thread(
-                lambda: VergeClient(host, token=system.api_key, session=session, close_session=True)
+            client = VergeClient(
+                system.url.removeprefix("https://"),
+                token=system.api_key,
+                session=session,
+                close_session=True,
+                auto_connect=False,
             )
-            yield system, client
+            await asyncio.to_thread(client.connect)
+            yield Sdk(system, client, certificate.file)
             client.disconnect()
 
 
 @pytest.fixture
-async def stage(client_of: tuple[Simulator, VergeClient]) -> AsyncIterator[Stage]:
-    system, client = client_of
-    trusting = {"VERGEWATCH_TLS__CA_FILE": str(client._connection.session.verify)}  # type: ignore[union-attr]
-    async with running({**pointing_at(system), **trusting, **AT_ONCE}) as daemon:
+async def stage(sdk: Sdk) -> AsyncIterator[Stage]:
+    trusting = {"VERGEWATCH_TLS__CA_FILE": str(sdk.certificate)}
+    async with running({**pointing_at(sdk.system), **trusting, **AT_ONCE}) as daemon:
         await daemon.until_up()
-        yield Stage(system, client, daemon)
+        yield Stage(sdk.system, sdk.client, daemon)
 
 
 def create(client: VergeClient) -> VM:
@@ -219,10 +231,8 @@ async def deletion_is_seen(stage: Stage, vm: VM) -> None:
     await stage.seen(lambda now: not now.of_parts("disk_size_bytes", "disk"))
 
 
-async def test_refusals_of_the_simulator_are_errors_of_the_sdk(
-    client_of: tuple[Simulator, VergeClient],
-) -> None:
-    _, client = client_of
+async def test_refusals_of_the_simulator_are_errors_of_the_sdk(sdk: Sdk) -> None:
+    client = sdk.client
 
     def walk() -> None:
         vm = client.vms.create(NAME)
@@ -247,10 +257,8 @@ async def test_refusals_of_the_simulator_are_errors_of_the_sdk(
     await asyncio.to_thread(walk)
 
 
-async def test_hot_plugged_parts_of_a_vm_that_is_off_are_rolled_back(
-    client_of: tuple[Simulator, VergeClient],
-) -> None:
-    _, client = client_of
+async def test_hot_plugged_parts_of_a_vm_that_is_off_are_rolled_back(sdk: Sdk) -> None:
+    client = sdk.client
 
     def walk() -> None:
         vm = client.vms.create(NAME)
@@ -309,17 +317,14 @@ LISTS: Mapping[str, Callable[[VergeClient], Sequence[Any]]] = {
 
 
 @pytest.mark.parametrize("what", LISTS)
-async def test_lists_of_the_sdk_have_rows(
-    client_of: tuple[Simulator, VergeClient], what: str
-) -> None:
-    system, client = client_of
-    world = system.world
+async def test_lists_of_the_sdk_have_rows(sdk: Sdk, what: str) -> None:
+    world = sdk.system.world
     world.creates(STOPPED, running=False)
     first, *_ = world.live_vms()
     world.out_of_space(first)
     world.task_stops(first)
 
-    rows = await asyncio.to_thread(LISTS[what], client)
+    rows = await asyncio.to_thread(LISTS[what], sdk.client)
 
     assert rows
-    assert {request.status for request in system.requests} == {200}
+    assert {request.status for request in sdk.system.requests} == {200}
