@@ -1,5 +1,7 @@
 """All metric families of the vendor's page, in its order."""
 
-from exporter.vendor import clusters, networks, tenants
+from exporter.vendor import clusters, networks, system, tenants
 
-FAMILIES = tuple(family for module in (clusters, tenants, networks) for family in module.FAMILIES)
+FAMILIES = tuple(
+    family for module in (clusters, system, tenants, networks) for family in module.FAMILIES
+)

@@ -32,6 +32,7 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
         "vergewatch-vm",
         "vergewatch-networks",
         "vergewatch-tenants",
+        "vergewatch-protection",
         "vergewatch-recovery",
         "vergewatch-exporter",
     }

@@ -90,9 +90,7 @@ def test_mtu_of_the_core_network_and_of_what_carries_it(
         ("vnet_down", {}),  # an alert finds it, which knows that it ran before
     ],
 )
-def test_fault_of_the_simulator_fails_exactly_its_check(
-    fault: str, checks: dict[str, str]
-) -> None:
+def test_fault_of_the_simulator_fails_exactly_its_check(fault: str, checks: dict[str, str]) -> None:
     world = create_world(vms=12)
     if fault:
         world.faults.turn_on(fault)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import exporter, networks, recovery, systems, tenants, vm
+from tools.dashboards import exporter, networks, protection, recovery, systems, tenants, vm
 
 
 def files() -> Mapping[str, str]:
@@ -14,6 +14,7 @@ def files() -> Mapping[str, str]:
         vm.page(),
         networks.page(),
         tenants.page(),
+        protection.page(),
         recovery.page(),
         exporter.page(),
     )

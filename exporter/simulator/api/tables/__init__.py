@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -17,7 +18,10 @@ _SUBJECTS = (
     "machine_status",
     "machines",
     "nodes",
+    "resource_groups",
     "settings",
+    "site_syncs",
+    "snapshots",
     "system",
     "tags",
     "tasks",
