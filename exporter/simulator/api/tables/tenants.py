@@ -172,18 +172,9 @@ _TENANT_NODES = Table(
 
 @dataclass(frozen=True, slots=True)
 class _Tier:
-    """The row of a storage tier, as far as tenants show it."""
+    """A storage tier, as far as tenants show it; its key is its number."""
 
     number: int
-
-    @property
-    def key(self) -> int:
-        return tier_key(self.number)
-
-
-def tier_key(number: int) -> int:
-    """Return the key of the storage tier with this number, which must not be taken for it."""
-    return number + 1
 
 
 _TENANT_STORAGE = Table(
@@ -192,7 +183,7 @@ _TENANT_STORAGE = Table(
     columns={
         "$key": attribute("key"),
         "tenant": attribute("tenant.key", leads_to="tenants"),
-        "tier": computed(lambda row: tier_key(row.tier), leads_to="storage_tiers"),
+        "tier": attribute("tier", leads_to="storage_tiers"),
         "provisioned": attribute("provisioned_bytes"),
         "used": attribute("used_bytes"),
         "allocated": attribute("used_bytes"),
@@ -209,7 +200,7 @@ _TIERS = Table(
     name="tenant_storage_tiers",
     rows=lambda _view: map(_Tier, TIER_NUMBERS),
     columns={
-        "$key": attribute("key"),
+        "$key": attribute("number"),
         "tier": attribute("number"),
         "description": constant(""),
     },
