@@ -14,7 +14,6 @@ CHECKS = (
         "The journal of the vSAN has an error.",
         (Level.WARNING,),
         needs_admin=True,
-        always_skipped="it is an active query, which a monitor does not repeat all day; "
-        "`vrg doctor` of the vendor makes it",
+        always_skipped="it needs an active query; `vrg doctor` of the vendor sends it",
     ),
 )
