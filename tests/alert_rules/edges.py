@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
-from tests.alert_rules.promtool import RULE_FILES, Case
+from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
     DISK,
     INPUT,
@@ -24,8 +25,10 @@ from tests.alert_rules.stories import (
     USED,
     VM,
     Series,
+    finding,
     last_action,
     not_enrolled,
+    of_doctor,
     recovery,
     rising,
     running,
@@ -762,4 +765,27 @@ RECORDINGS = (
     ),
 )  # fmt: skip
 
-CASES = (*DOWN, *WITHOUT_RECOVERY, *OTHER_VMS, *GUESTS, *NODES, *RECOVERY, *EXPORTER, *RECORDINGS)
+DOCTOR = tuple(
+    case
+    for name, (check, level) in of_doctor().items()
+    for case in (
+        Case(name, "another check has a finding", (finding("another", level),), silent=(5, 90)),
+        *(
+            Case(name, f"its findings are {other}", (finding(check.name, other),), silent=(5, 90))
+            for other in set(Level) - {level}
+            if f'level="{level}"' in ALERTS[name].expr
+        ),
+    )
+)
+
+CASES = (
+    *DOWN,
+    *WITHOUT_RECOVERY,
+    *OTHER_VMS,
+    *GUESTS,
+    *NODES,
+    *RECOVERY,
+    *EXPORTER,
+    *RECORDINGS,
+    *DOCTOR,
+)
