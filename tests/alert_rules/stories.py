@@ -122,6 +122,7 @@ def lag(late: float) -> tuple[Series, ...]:
     return (
         rising(f"{name}_count{{{SCRAPED}}}", 0, 120),
         rising(f'{name}_bucket{{{SCRAPED},le="0.5"}}', 0, 120 * (1 - late)),
+        rising(f'{name}_bucket{{{SCRAPED},le="+Inf"}}', 0, 120),
     )
 
 
@@ -337,7 +338,7 @@ STORIES = (
         (steady(f"vergewatch_config_last_reload_successful{{{SCRAPED}}}", 0),),
         OF_DAEMON,
     ),
-    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 2),), OF_SYSTEM),
+    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 1),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
     *_stories_of_doctor(),
 )
