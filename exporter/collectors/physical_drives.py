@@ -261,7 +261,8 @@ FAMILIES = (
     gauge("cluster_tier_drives", TIER_DRIVES, "machine_drive_phys.vsan_tier",
           "Physical drives of the storage tier", "total"),
     gauge("cluster_tier_online_drives", TIER_DRIVES,
-          "machine_drive_phys.parent_drive#status#status", "Physical drives of the storage tier that are online", "online"),
+          "machine_drive_phys.parent_drive#status#status",
+          "Physical drives of the storage tier that are online", "online"),
 )  # fmt: skip
 
 COLLECTOR = Collector("physical_drives", (MACHINE_DRIVE_PHYS,), FAMILIES)
