@@ -6,8 +6,7 @@ reads SMART values every half an hour. ``vsan_repair_estimate`` is left out: sou
 unit.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from exporter.collectors.cluster_tiers import CLUSTER_TIERS, TIER, cluster_tiers
@@ -154,26 +153,32 @@ class TierDrives(NamedTuple):
     online: int
 
 
-def tier_drives(view: RenderView) -> Items:
+NO_DRIVES = TierDrives(0, 0)
+
+
+def drives_by_tier(view: RenderView) -> Mapping[tuple[int | None, int | None], TierDrives]:
     """
-    Return the number of drives of each storage tier of each cluster.
+    Return the number of drives by cluster and tier.
 
     VergeOS can list the online drives of a row of ``cluster_tiers`` in an expression, but a release
     that does not understand it might refuse the whole list, which recovery needs.
     """
-    rows = view.rows(MACHINE_DRIVE_PHYS.name)
-    if not rows:
-        return Items([], [])
     cluster_of = {node.name: node.cluster for node in view.inventory.nodes.values()}
-    total: Counter[tuple[int | None, int | None]] = Counter()
-    online: Counter[tuple[int | None, int | None]] = Counter()
-    for row in rows.values():
+    found: dict[tuple[int | None, int | None], TierDrives] = {}
+    for row in view.rows(MACHINE_DRIVE_PHYS.name).values():
         place = cluster_of.get(row.node_display), row.vsan_tier
-        total[place] += 1
-        online[place] += row.status == ONLINE
-    tiers = cluster_tiers(view)
+        total, online = found.get(place, NO_DRIVES)
+        found[place] = TierDrives(total + 1, online + (row.status == ONLINE))
+    return found
+
+
+def tier_drives(view: RenderView) -> Items:
+    """Return the number of drives of each storage tier of each cluster."""
+    found, tiers = drives_by_tier(view), cluster_tiers(view)
+    if not found:
+        return Items([], [])
     places = [(key_number(row.cluster), row.tier) for row in tiers.objects]
-    return Items(tiers.identities, [TierDrives(total[one], online[one]) for one in places])
+    return Items(tiers.identities, [found.get(place, NO_DRIVES) for place in places])
 
 
 def _online_since(rows: Sequence[Any]) -> list[float | None]:
