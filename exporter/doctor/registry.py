@@ -1,8 +1,8 @@
 """All checks, in the order in which they are printed."""
 
-from exporter.doctor import clusters, storage
+from exporter.doctor import clusters, connectivity, storage, vsan_journal
 from exporter.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = tuple(
-    check for module in (clusters, storage) for check in module.CHECKS
+    check for module in (connectivity, clusters, storage, vsan_journal) for check in module.CHECKS
 )

@@ -1,6 +1,7 @@
 """The checks of storage: what they find on a simulated system, and at which values."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from exporter.collectors.physical_drives import MACHINE_DRIVE_PHYS, PhysicalDriv
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS
 from exporter.collectors.storage_tiers import STORAGE_TIERS, StorageTierRow
-from exporter.doctor.doctor import Doctor
+from exporter.doctor.check import Check
 from exporter.doctor.storage import CHECKS
 from exporter.model import Inventory, Level
 from exporter.simulator import create_world
@@ -21,6 +22,8 @@ from exporter.simulator.world.world import World
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TB = 10**12
+Result = tuple[str, Level]
+"""The subject and the level of a finding."""
 
 
 def inventory(**tables: Any) -> Inventory:
@@ -39,27 +42,23 @@ def read(world: World) -> Inventory:
     return inventory(**found)
 
 
-def findings(found: Inventory, doctor: Doctor | None = None) -> dict[str, set[tuple[str, Level]]]:
-    results = (doctor or Doctor()).examine(found).doctor
-    return {
-        result.check: {(one.subject, one.level) for one in result.findings}
-        for result in results
-        if result.findings
+def findings(found: Inventory, checks: Sequence[Check] = CHECKS) -> dict[str, set[Result]]:
+    results = {
+        check.name: {(one.subject, one.level) for one in check.examine(found)} for check in checks
     }
+    return {name: some for name, some in results.items() if some}
 
 
 def evidence(**tables: Any) -> list[str]:
-    results = Doctor(CHECKS).examine(inventory(**tables)).doctor
-    return [finding.evidence for result in results for finding in result.findings]
+    (check,) = (check for check in CHECKS if set(check.tables) == set(tables))
+    return [finding.evidence for finding in check.examine(inventory(**tables))]
 
 
-def test_healthy_system_has_no_findings_and_no_check_is_skipped() -> None:
-    results = Doctor(CHECKS).examine(read(create_world(vms=30))).doctor
+def test_healthy_system_has_no_findings_and_rows_for_each_check() -> None:
+    found = read(create_world(vms=30))
 
-    assert [(result.check, result.findings, result.skipped) for result in results] == [
-        ("storage", (), ""),
-        ("drive_smart", (), ""),
-    ]
+    assert findings(found) == {}
+    assert all(found.sources[table] for check in CHECKS for table in check.tables)
 
 
 FIRST_DRIVE = "node1 /dev/nvme0n1"
@@ -98,7 +97,7 @@ def test_fault_is_found_by_one_check_only(
 def test_tier_is_full_from_the_limits_of_vrg_doctor_on(used: float, level: Level | None) -> None:
     row = StorageTierRow(key=1, tier=1, capacity=100 * TB, used=int(used * TB))
 
-    found = findings(inventory(**{STORAGE_TIERS.name: {1: row}}), Doctor(CHECKS))
+    found = findings(inventory(**{STORAGE_TIERS.name: {1: row}}), CHECKS[:1])
 
     assert found == ({} if level is None else {"storage": {("tier 1", level)}})
 
