@@ -3,7 +3,7 @@
 import re
 import shlex
 import subprocess
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from tests.alert_rules.grammar import KNOWN, problems
 from tests.alert_rules.promtool import promtools
 from tests.alert_rules.stories import STORIES
 from tests.debian import needs
-from tools.alert_rules import vms
+from tools.alert_rules import storage, vms
 from tools.alert_rules.expressions import DOWN_STATES, UP_STATES
 from tools.alert_rules.files import rule_files
 from tools.alert_rules.groups import ALERTS, GROUPS
@@ -123,7 +123,7 @@ def test_alerts_are_warnings_but_for_these() -> None:
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryRival "
         "RecoveryApprovalNeeded RecoveryCircuitBreakerOpen RecoveryInternalError "
         "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale SystemStatusFrozen "
-        "AuthenticationFailed",
+        "AuthenticationFailed StorageTierDown StorageTierFullCritical",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",
@@ -278,8 +278,8 @@ def test_label_values_in_expressions_are_those_of_the_code() -> None:
         State.BASELINE, State.HEALTHY, State.STOPPED, State.PROBATION
     }  # fmt: skip
     assert set(f"{vms.TRANSITIONS}|{vms.MIGRATIONS}".split("|")) <= set(StatusWord)
-    kinds: dict[str, type[StrEnum]] = {
-        "status": StatusWord,
+    kinds: dict[str, Iterable[str]] = {
+        "status": (*StatusWord, *storage.DOWN.split("|"), storage.OFFLINE),
         "state": State,
         "readiness": ReadinessState,
         "mode": Mode,
