@@ -81,12 +81,23 @@ class StatusRow(Row, gc=False):
     agent_version: Name | None = None
 
 
+Percent = Whole | float
+"""Most are small integers, which cost no memory."""
+
+
 class StatsRow(Row, gc=False):
-    """A row of ``machine_stats``; percent and MB."""
+    """A row of ``machine_stats``; percent, MB, and degrees Celsius of nodes."""
 
     machine: Reference = None
     total_cpu: float | None = None
     ram_used: Whole | None = None
+    ram_pct: Percent | None = None
+    user_cpu: Percent | None = None
+    system_cpu: Percent | None = None
+    iowait_cpu: Percent | None = None
+    core_temp: Whole | None = None
+    core_temp_top: Whole | None = None
+    core_usagelist: tuple[Percent, ...] | None = None
 
 
 def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:

@@ -53,6 +53,7 @@ def create_world(
     log_templates: Mapping[str, LogTemplate | None] | None = None,
     stopped_share: float = 0.06,
     powerstate: PowerState = "observed",
+    gpus: int = 0,
 ) -> World:
     """
     Return a system that has been running for a while.
@@ -63,6 +64,7 @@ def create_world(
         stopped_share: Share of VMs that are off, 0 to 1.
         powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was
             requested; no source documents it.
+        gpus: How many GPUs the nodes have together.
 
     """
     world = World(
@@ -73,6 +75,7 @@ def create_world(
         log_templates=log_templates,
         powerstate=powerstate,
     )
+    world.gpus = gpus
     _Factory(world).fill(
         clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
     )
