@@ -16,7 +16,7 @@ from exporter.simulator.api.tables.columns import (
     constant,
 )
 from exporter.simulator.world.hardware import SWITCHES, node_nics
-from exporter.simulator.world.machines import Nic, Node
+from exporter.simulator.world.machines import Machine, Nic, Node
 
 
 class _Neighbor(NamedTuple):
@@ -27,6 +27,14 @@ class _Neighbor(NamedTuple):
     @property
     def key(self) -> int:
         return self.nic.key
+
+    @property
+    def name(self) -> str:
+        return self.nic.name
+
+    @property
+    def machine(self) -> Machine:
+        return self.node.machine
 
 
 def _neighbors(view: RequestView) -> Iterator[_Neighbor]:
