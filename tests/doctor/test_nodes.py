@@ -1,10 +1,12 @@
 """Checks of nodes and of the network between them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
 
+from exporter.collectors.node_details import NodeDetailRow
 from exporter.doctor import clusters, fabric, nodes
 from exporter.doctor.check import Check
 from exporter.model import Finding, Inventory
@@ -29,6 +31,12 @@ def findings(inventory: Inventory) -> Mapping[str, list[tuple[str, str]]]:
         for name, those in found.items()
         if those
     }
+
+
+def details(inventory: Inventory) -> dict[int, NodeDetailRow]:
+    """Return a copy of the rows of the nodes."""
+    rows: Any = inventory.sources["node_details"]
+    return dict(rows)
 
 
 def test_healthy_system_has_no_finding(world: World) -> None:
@@ -111,7 +119,7 @@ def test_node_in_maintenance_has_no_unusual_status(world: World) -> None:
 
 def test_node_with_several_problems_has_one_finding(world: World) -> None:
     inventory = inventory_of(world)
-    rows: dict[int, object] = dict(inventory.sources["node_details"])  # type: ignore[call-overload]
+    rows = details(inventory)
     rows[2] = msgspec.structs.replace(rows[2], vsan_connected=False, need_restart=True)
     changed = msgspec.structs.replace(
         inventory, sources={**inventory.sources, "node_details": rows}
@@ -124,7 +132,7 @@ def test_node_with_several_problems_has_one_finding(world: World) -> None:
 
 def test_of_two_versions_the_older_is_wrong_where_as_many_nodes_have_it(world: World) -> None:
     inventory = inventory_of(world)
-    rows: dict[int, object] = dict(inventory.sources["node_details"])  # type: ignore[call-overload]
+    rows = details(inventory)
     for key, version in enumerate(("26.1.10", "26.1.9", "26.1.10", "26.1.9", None), start=1):
         rows[key] = msgspec.structs.replace(rows[key], yb_version=version)
     changed = msgspec.structs.replace(
