@@ -4,6 +4,7 @@ Physical nodes in detail: memory, cores, versions, IPMI, and what asks for a res
 These fields come with the request for ``nodes`` that is made anyway for the names of the nodes.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.collectors.cluster_status import CLUSTER_STATUS, ClusterStatusRow
@@ -13,6 +14,9 @@ from exporter.exposition.collector import gauge, group, info, or_unknown, scale
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import MIB, Lost, Name, Reference, Row, Whole, label_word
 from exporter.vergeos.tables import Importance, Table
+
+IpmiStatus = StrEnum("IpmiStatus", "OFFLINE READY CONNECTING ERROR")
+"""The values of ``nodes.ipmi_status``, in lower case, that VergeOS 26 is known to use."""
 
 
 class NodeDetailRow(Row, gc=False):

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import typer
 import yaml
 
 from exporter.cli.main import full_command
+from exporter.collectors.node_details import IpmiStatus
 from exporter.config.settings import Settings
 from exporter.inputs.validation import walk
 from exporter.model import StatusWord
@@ -278,8 +280,8 @@ def test_label_values_in_expressions_are_those_of_the_code() -> None:
         State.BASELINE, State.HEALTHY, State.STOPPED, State.PROBATION
     }  # fmt: skip
     assert set(f"{vms.TRANSITIONS}|{vms.MIGRATIONS}".split("|")) <= set(StatusWord)
-    kinds: dict[str, type[StrEnum]] = {
-        "status": StatusWord,
+    kinds: dict[str, Iterable[StrEnum]] = {
+        "status": (*StatusWord, *IpmiStatus),
         "state": State,
         "readiness": ReadinessState,
         "mode": Mode,

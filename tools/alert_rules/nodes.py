@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from exporter.collectors.node_details import IpmiStatus
 from tools.alert_rules.expressions import NODE, OF_SYSTEM, ON_NODE, by, firing
 from tools.alert_rules.model import FOR, MUTED, Alert, Layer, Severity
 
@@ -51,11 +52,11 @@ unless {ON_NODE} {_NODE_IN_MAINTENANCE}""",
         # A node without IPMI is offline from the start.
         expr=f"""\
 (
-  {by(NODE, f'{_IPMI}{{status="error"}}')} == 1
+  {by(NODE, f'{_IPMI}{{status="{IpmiStatus.ERROR}"}}')} == 1
   or
-  {by(NODE, f'{_IPMI}{{status="offline"}}')} == 1
+  {by(NODE, f'{_IPMI}{{status="{IpmiStatus.OFFLINE}"}}')} == 1
   and {ON_NODE} (
-    max_over_time({_IPMI}{{status="ready"}}[1d]) == 1
+    max_over_time({_IPMI}{{status="{IpmiStatus.READY}"}}[1d]) == 1
     or {firing("VergeNodeIPMIError")}
   )
 )
