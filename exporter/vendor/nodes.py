@@ -76,6 +76,7 @@ def _cores(view: RenderView) -> Items:
         ((*identity, str(core)), use)
         for identity, row in zip(loads.identities, loads.objects, strict=True)
         for core, use in enumerate(row.core_usagelist or ())
+        if use is not None
     ]
     return Items([identity for identity, _ in found], [use for _, use in found])
 

@@ -88,7 +88,7 @@ def test_node_with_statistics_has_its_load_cores_and_temperature() -> None:
         machine_stats=[
             {"$key": 9, "machine": 91, "total_cpu": 31, "user_cpu": 22, "system_cpu": 7,
              "iowait_cpu": 2, "ram_used": 181236, "ram_pct": 35, "core_temp": 58,
-             "core_usagelist": [31, 2.5]},
+             "core_usagelist": [31, 2.5, "x", True]},
         ],
         machine_status=[
             {"$key": 1, "machine": 91, "running": True, "node": 1, "running_cores": 64},
