@@ -36,6 +36,10 @@ OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
 INPUT = f'{SYS},input="machine_logs"'
+TIER = f'{SYS},cluster_name="k",storage_tier="1"'
+OF_TIER = {"system_name": SYSTEM, "cluster_name": "k", "storage_tier": "1"}
+DRIVE = f'{NODE},drive="/dev/sda",serial="S1"'
+OF_DRIVE = {**OF_NODE, "drive": "/dev/sda", "serial": "S1"}
 OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
 
 
@@ -168,6 +172,28 @@ def headroom(left: float, nodes: int = 3, online: int = 3) -> tuple[Series, ...]
         steady(f"vergewatch_cluster_memory_headroom_bytes{{{CLUSTER}}}", left),
         steady(f"vergewatch_cluster_nodes{{{CLUSTER}}}", nodes),
         steady(f"vergewatch_cluster_online_nodes{{{CLUSTER}}}", online),
+    )
+
+
+def tier_status(word: str) -> Series:
+    labels = f'{TIER},status="{word}",state="error"'
+    return steady(f"vergewatch_cluster_tier_info{{{labels}}}", 1)
+
+
+def of_tier(metric: str, value: float) -> Series:
+    return steady(f"vergewatch_cluster_tier_{metric}{{{TIER}}}", value)
+
+
+def drive(word: str, tier: str = "1") -> Series:
+    labels = f'{DRIVE},status="{word}",storage_tier="{tier}",model="m",slot="slot 1"'
+    return steady(f"vergewatch_drive_info{{{labels}}}", 1)
+
+
+def worn(share: float, *, hours: float) -> tuple[Series, Series]:
+    """Return the wear and the age of a drive."""
+    return (
+        steady(f"vergewatch_drive_wear_ratio{{{DRIVE}}}", share),
+        steady(f"vergewatch_drive_power_on_seconds{{{DRIVE}}}", hours * 3600),
     )
 
 
@@ -379,5 +405,17 @@ STORIES = (
     ),
     Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 1),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
+    # Storage.
+    Story("VergeStorageTierDown", (tier_status("offline"),), OF_TIER),
+    Story("VergeStorageTierNotRedundant", (of_tier("redundant", 0),), OF_TIER),
+    Story(
+        "VergeStorageRepairsGrow",
+        (rising(f"vergewatch_cluster_tier_repairs{{{TIER}}}", 100, 1),),
+        OF_TIER,
+        onset=180,
+    ),
+    Story("VergeStorageWritesThrottled", (of_tier("write_throttle_seconds", 0.01),), OF_TIER),
+    Story("VergeDriveOffline", (drive("offline"),), OF_DRIVE),
+    Story("VergeDriveWearingOut", worn(0.8, hours=6000), OF_DRIVE),
     *_stories_of_doctor(),
 )

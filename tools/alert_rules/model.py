@@ -86,6 +86,8 @@ class Alert:
     def _dashboard(self) -> str:
         if "vm_name" in self.identity:
             return "vm"
+        if {"storage_tier", "drive"} & set(self.identity):
+            return "storage"
         return _DASHBOARDS.get(self.layer, "exporter")
 
 
