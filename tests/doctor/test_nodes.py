@@ -13,7 +13,7 @@ from exporter.model import Finding, Inventory
 from exporter.simulator import create_world
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.world import World
-from tests.doctor.simulated import inventory_of
+from tests.doctor.test_faults import read
 
 CHECKS: tuple[Check, ...] = (*clusters.CHECKS, *nodes.CHECKS, *fabric.CHECKS)
 
@@ -40,7 +40,7 @@ def details(inventory: Inventory) -> dict[int, NodeDetailRow]:
 
 
 def test_healthy_system_has_no_finding(world: World) -> None:
-    assert findings(inventory_of(world)) == {}
+    assert findings(read(world)) == {}
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_fault_is_found_by_its_check_alone(
     world: World, fault: str, row: str, check: str, expected: list[tuple[str, str]]
 ) -> None:
     world.faults.turn_on(fault, row=row)
-    assert findings(inventory_of(world)) == {check: expected}
+    assert findings(read(world)) == {check: expected}
 
     world.faults.turn_off(fault)
-    assert findings(inventory_of(world)) == {}
+    assert findings(read(world)) == {}
 
 
 @pytest.mark.parametrize(
@@ -100,25 +100,25 @@ def test_fault_is_found_by_its_check_alone(
 def test_what_only_an_alert_is_about_is_found_by_no_check(world: World, fault: str) -> None:
     world.faults.turn_on(fault)
 
-    assert findings(inventory_of(world)) == {}
+    assert findings(read(world)) == {}
 
 
 def test_node_that_is_down_is_found_by_the_check_of_clusters_alone(world: World) -> None:
     world.node_fails("node2")
     world.advance(world.now + 600)
 
-    assert findings(inventory_of(world)) == {"clusters": [("one", "2 of 3 nodes are online")]}
+    assert findings(read(world)) == {"clusters": [("one", "2 of 3 nodes are online")]}
 
 
 def test_node_in_maintenance_has_no_unusual_status(world: World) -> None:
     world.node_enters_maintenance("node2")
     world.advance(world.now + 600)
 
-    assert findings(inventory_of(world)) == {}
+    assert findings(read(world)) == {}
 
 
 def test_node_with_several_problems_has_one_finding(world: World) -> None:
-    inventory = inventory_of(world)
+    inventory = read(world)
     rows = details(inventory)
     rows[2] = msgspec.structs.replace(rows[2], vsan_connected=False, need_restart=True)
     changed = msgspec.structs.replace(
@@ -131,7 +131,7 @@ def test_node_with_several_problems_has_one_finding(world: World) -> None:
 
 
 def test_of_two_versions_the_older_is_wrong_where_as_many_nodes_have_it(world: World) -> None:
-    inventory = inventory_of(world)
+    inventory = read(world)
     rows = details(inventory)
     for key, version in enumerate(("26.1.10", "26.1.9", "26.1.10", "26.1.9", None), start=1):
         rows[key] = msgspec.structs.replace(rows[key], yb_version=version)
