@@ -7,6 +7,8 @@ A module with new checks is added to `_MODULES`.
 from exporter.doctor import (
     clusters,
     connectivity,
+    fabric,
+    nodes,
     storage,
     vsan_journal,
 )
@@ -15,6 +17,8 @@ from exporter.doctor.check import Check
 _MODULES = (
     clusters,
     connectivity,
+    fabric,
+    nodes,
     storage,
     vsan_journal,
 )

@@ -764,6 +764,20 @@ RECORDINGS = (
         rules=("vms.rules.yml",),
     ),
     Case(
+        "system:vergewatch_vm_unwanted_down:count",
+        "counts a VM that crashed at once, and one that VergeOS has to start after its time",
+        (steady(f"vergewatch_up{{{SYS}}}", 1),
+         state("held", vm(1)), then(f"vergewatch_vm_running{{{vm(1)}}}", "1x3 0x20"),
+         state("platform", vm(2)), then(f"vergewatch_vm_running{{{vm(2)}}}", "1x3 0x20")),
+        samples_of={
+            f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}": {
+                at: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", number)]
+                for at, number in ((5, 1), (12, 2))
+            }
+        },
+        rules=("vms.rules.yml",),
+    ),
+    Case(
         RUNNING_BY_NODE,
         "has the node of the VM, also after a migration",
         (running(1),

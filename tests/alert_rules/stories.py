@@ -28,6 +28,10 @@ SCRAPED = f'job="vergewatch",instance="{DAEMON}"'
 OF_DAEMON = {"job": "vergewatch", "instance": DAEMON}
 NODE = f'{SYS},node_name="n1"'
 OF_NODE = {"system_name": SYSTEM, "node_name": "n1"}
+NODE_NIC = f'{NODE},nic="eno1"'
+OF_NODE_NIC = {**OF_NODE, "nic": "eno1"}
+CLUSTER = f'{SYS},cluster_name="lab"'
+OF_CLUSTER = {"system_name": SYSTEM, "cluster_name": "lab"}
 OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
@@ -154,6 +158,23 @@ def _stories_of_doctor() -> Iterable[Story]:
         yield Story(name, (finding(check.name, level),), OF_SUBJECT)
 
 
+def hot(celsius: float) -> tuple[Series, ...]:
+    """Return the temperature of a node whose limit is 90 degrees."""
+    return (
+        steady(f"vergewatch_node_core_temperature_top_celsius{{{NODE}}}", celsius),
+        steady(f"vergewatch_node_core_temperature_limit_celsius{{{NODE}}}", 90),
+    )
+
+
+def headroom(left: float, nodes: int = 3, online: int = 3) -> tuple[Series, ...]:
+    """Return the headroom of a cluster of several nodes."""
+    return (
+        steady(f"vergewatch_cluster_memory_headroom_bytes{{{CLUSTER}}}", left),
+        steady(f"vergewatch_cluster_nodes{{{CLUSTER}}}", nodes),
+        steady(f"vergewatch_cluster_online_nodes{{{CLUSTER}}}", online),
+    )
+
+
 def tier_status(word: str) -> Series:
     labels = f'{TIER},status="{word}",state="error"'
     return steady(f"vergewatch_cluster_tier_info{{{labels}}}", 1)
@@ -186,6 +207,24 @@ STORIES = (
         (steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1),),
         OF_NODE,
     ),
+    Story("VergeNodeHot", hot(97), OF_NODE),
+    Story(
+        "VergeNodeNICDown",
+        (
+            Series(
+                f"vergewatch_node_nic_up{{{NODE_NIC}}}",
+                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
+            ),
+        ),
+        OF_NODE_NIC,
+        onset=5,
+    ),
+    Story(
+        "VergeNodeIPMIError",
+        (steady(f'vergewatch_node_ipmi_info{{{NODE},status="error"}}', 1),),
+        OF_NODE,
+    ),
+    Story("VergeClusterNoHeadroom", headroom(-(2**30)), OF_CLUSTER),
     Story("VergeNodeOffline", (steady(f"vergewatch_node_running{{{NODE}}}", 0),), OF_NODE),
     Story(
         "VergeVMFailoverWindow",

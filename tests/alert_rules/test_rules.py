@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from exporter.cli.main import full_command
+from exporter.collectors.node_details import IpmiStatus
 from exporter.config.settings import Settings
 from exporter.inputs.validation import walk
 from exporter.model import StatusWord
@@ -279,7 +280,7 @@ def test_label_values_in_expressions_are_those_of_the_code() -> None:
     }  # fmt: skip
     assert set(f"{vms.TRANSITIONS}|{vms.MIGRATIONS}".split("|")) <= set(StatusWord)
     kinds: dict[str, Iterable[str]] = {
-        "status": (*StatusWord, *storage.DOWN.split("|"), storage.OFFLINE),
+        "status": (*StatusWord, *IpmiStatus, *storage.DOWN.split("|"), storage.OFFLINE),
         "state": State,
         "readiness": ReadinessState,
         "mode": Mode,

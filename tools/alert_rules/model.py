@@ -48,7 +48,7 @@ class Layer(StrEnum):
     INHIBITOR = "inhibitor"
 
 
-_DASHBOARDS = {Layer.NODE: "systems", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
+_DASHBOARDS = {Layer.NODE: "nodes", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

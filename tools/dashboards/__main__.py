@@ -4,12 +4,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import doctor, exporter, recovery, systems, vm
+from tools.dashboards import doctor, exporter, nodes, recovery, systems, vm
 
 
 def files() -> Mapping[str, str]:
     """Return the text of each dashboard by the name of its file."""
-    pages = (systems.page(), vm.page(), recovery.page(), doctor.page(), exporter.page())
+    pages = (
+        systems.page(),
+        vm.page(),
+        nodes.page(),
+        recovery.page(),
+        doctor.page(),
+        exporter.page(),
+    )
     return {f"{page.uid.removeprefix('vergewatch-')}.json": page.json() for page in pages}
 
 

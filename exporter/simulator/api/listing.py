@@ -265,6 +265,7 @@ def _scalar(
 
 FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
     "display": lambda value: None if value is None else str(value).replace("_", " ").capitalize(),
+    "count": lambda value: len(value or ()),
     "upper": lambda value: None if value is None else str(value).upper(),
     "lower": lambda value: None if value is None else str(value).lower(),
 }
