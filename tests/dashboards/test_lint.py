@@ -30,6 +30,7 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
     assert {one.uid for one in DASHBOARDS.values()} == {
         "vergewatch-systems",
         "vergewatch-vm",
+        "vergewatch-storage",
         "vergewatch-recovery",
         "vergewatch-exporter",
     }
