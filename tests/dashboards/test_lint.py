@@ -32,6 +32,7 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
         "vergewatch-vm",
         "vergewatch-storage",
         "vergewatch-recovery",
+        "vergewatch-doctor",
         "vergewatch-exporter",
     }
     assert len({one.document["title"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)

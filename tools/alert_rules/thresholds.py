@@ -1,6 +1,7 @@
 """Values that alert rules share with dashboards and the simulator."""
 
-RUNBOOKS = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
+DOCS = "https://github.com/vergewatch/vergewatch/blob/main/docs"
+RUNBOOKS = f"{DOCS}/runbooks"
 FLAPPING_RESTARTS = 3
 FILESYSTEM_FULL_RATIO = 0.95
 CPU_BUSY_RATIO = 0.95
