@@ -26,8 +26,15 @@ from exporter.collectors import (
     recovery,
     storage_tiers,
     system,
+    tenant_networks,
+    tenant_nodes,
+    tenant_stats,
+    tenant_storage,
+    tenants,
     update_settings,
     vms,
+    vnet_monitor,
+    vnets,
 )
 
 COLLECTORS = tuple(
@@ -54,6 +61,13 @@ COLLECTORS = tuple(
         nics,
         disks,
         machine_devices,
+        vnets,
+        vnet_monitor,
+        tenants,
+        tenant_stats,
+        tenant_nodes,
+        tenant_storage,
+        tenant_networks,
         doctor,
         recovery,
     )

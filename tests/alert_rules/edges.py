@@ -17,6 +17,7 @@ from tests.alert_rules.stories import (
     OF_TABLE,
     OF_TIER,
     OF_VM,
+    OF_VNET,
     PLANNED_REQUESTS,
     QUESTION,
     SCRAPED,
@@ -24,9 +25,11 @@ from tests.alert_rules.stories import (
     SYS,
     SYSTEM,
     TABLE,
+    TENANT,
     TIER,
     USED,
     VM,
+    VNET,
     Series,
     drive,
     finding,
@@ -34,6 +37,7 @@ from tests.alert_rules.stories import (
     not_enrolled,
     of_doctor,
     of_tier,
+    ran_before,
     recovery,
     rising,
     running,
@@ -858,6 +862,26 @@ STORAGE = (
            at=(90,)),
     silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
 )  # fmt: skip
+NETWORK_WENT_DOWN = ran_before(f"vergewatch_vnet_running{{{VNET}}}")
+TENANT_WENT_DOWN = ran_before(f"vergewatch_tenant_running{{{TENANT}}}")
+NETWORKS = (
+    silent("VergeNetworkDown", "it is disabled", NETWORK_WENT_DOWN,
+           steady(f"vergewatch_vnet_enabled{{{VNET}}}", 0)),
+    silent("VergeNetworkDown", "it was off when first polled",
+           steady(f"vergewatch_vnet_running{{{VNET}}}", 0)),
+    Case("VergeNetworkDown", "it has been down for hours", (NETWORK_WENT_DOWN,),
+         {12: [OF_VNET], 200: [OF_VNET]}),
+    silent("VergeGatewayLossy", "the gateway does not answer at all",
+           steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 1),
+           steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0)),
+    silent("VergeTenantDown", "it is restarting", TENANT_WENT_DOWN,
+           steady(f'vergewatch_tenant_status_info{{{TENANT},status="restarting"}}', 1)),
+    silent("VergeTenantDown", "it was off when first polled",
+           steady(f"vergewatch_tenant_running{{{TENANT}}}", 0)),
+    silent("VergeTenantStorageAlmostFull", "it was given none",
+           steady(f'vergewatch_tenant_storage_used_bytes{{{TENANT},storage_tier="1"}}', 5),
+           steady(f'vergewatch_tenant_storage_provisioned_bytes{{{TENANT},storage_tier="1"}}', 0)),
+)  # fmt: skip
 
 CASES = (
     *DOWN,
@@ -870,4 +894,5 @@ CASES = (
     *RECORDINGS,
     *DOCTOR,
     *STORAGE,
+    *NETWORKS,
 )

@@ -32,6 +32,8 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
         "vergewatch-vm",
         "vergewatch-nodes",
         "vergewatch-storage",
+        "vergewatch-networks",
+        "vergewatch-tenants",
         "vergewatch-recovery",
         "vergewatch-doctor",
         "vergewatch-exporter",

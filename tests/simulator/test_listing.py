@@ -181,12 +181,22 @@ async def test_filter_on_joined_columns_is_configurable(
             "machine_drives",
             {
                 "fields": "$key,machine#type as type",
-                "filter": "type eq 'node' and media eq 'disk'",
+                "filter": "machine#type eq 'node' and media eq 'disk'",
             },
         )
 
     assert reply.status == status
     assert names is None or {row["type"] for row in reply.json} == names
+
+
+async def test_an_alias_among_the_fields_can_be_filtered_and_sorted_by(client: Client) -> None:
+    fields = "name,machine#status#running as running,machine#name as router"
+
+    rows = await client.rows("vnets", fields=fields, filter="running eq true", sort="-router")
+
+    assert [row["name"] for row in rows] == ["Internal", "External", "DMZ"]
+    assert (await client.ask("GET", "vnets", {"filter": "running eq true"})).status == 422
+    assert (await client.ask("GET", "vnets", {"sort": "-router"})).status == 422
 
 
 async def test_a_row_is_shown_by_its_key(client: Client, running: VM) -> None:

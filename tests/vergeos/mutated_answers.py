@@ -56,6 +56,10 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "node_lldp_neighbors": frozenset({"$key", "node"}),
     "node_gpus": frozenset({"$key", "node"}),
     "tags": frozenset({"$key", "member"}),
+    "vnet_monitor": frozenset({"$key", "vnet"}),
+    "tenant_stats": frozenset({"$key", "tenant"}),
+    "tenant_nodes": frozenset({"$key", "tenant"}),
+    "tenant_storage": frozenset({"$key", "tenant"}),
 }
 """The fields without which a row is skipped; of the other tables, ``$key``."""
 LEFT_OUT_BY = frozenset({"is_snapshot", "member"})

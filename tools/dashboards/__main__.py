@@ -4,7 +4,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import doctor, exporter, nodes, recovery, storage, systems, vm
+from tools.dashboards import (
+    doctor,
+    exporter,
+    networks,
+    nodes,
+    recovery,
+    storage,
+    systems,
+    tenants,
+    vm,
+)
 
 
 def files() -> Mapping[str, str]:
@@ -14,6 +24,8 @@ def files() -> Mapping[str, str]:
         vm.page(),
         nodes.page(),
         storage.page(),
+        networks.page(),
+        tenants.page(),
         recovery.page(),
         doctor.page(),
         exporter.page(),

@@ -24,7 +24,11 @@ from exporter.simulator.api.tables.columns import RequestView, Table
 
 Row = dict[str, Any]
 JoinedFilters = Literal["reject", "ignore", "work"]
-"""How a filter on a joined column is treated; the behavior of a real system is not known."""
+"""
+How a filter on a joined column is treated; the behavior of a real system is not known.
+
+``reject`` accepts an alias that is among ``fields``, which pyvergeos filters by, and no path.
+"""
 
 VIEWS = ("most", "summary", "dashboard", "list")
 
@@ -101,7 +105,7 @@ def _select(
     condition = parse_filter(query.get("filter", ""), now=view.now)
     if condition is not None:
         things = _filter(things, table, condition, query.get("fields"), view, joined)
-    things = _sort(things, table, query.get("sort", ""), view)
+    things = _sort(things, table, query.get("sort", ""), query.get("fields"), view)
     offset, limit = parse_count(query.get("offset")), parse_count(query.get("limit"))
     return things[offset : offset + limit] if limit else things[offset:]
 
@@ -118,7 +122,8 @@ def _filter(
     joined_names = columns_of(condition) - set(getters)
     if joined_names:
         found = _joined(table, joined_names, fields, view)
-        if joined == "reject" or joined_names - set(found):
+        paths = {name for name in joined_names if "#" in name}
+        if (joined == "reject" and paths) or joined_names - set(found):
             raise InvalidQueryError(", ".join(sorted(joined_names)))
         if joined == "ignore":
             condition = _without(condition, joined_names)
@@ -168,11 +173,17 @@ def _joined(
     return found
 
 
-def _sort(things: list[Any], table: Table, text: str, view: RequestView) -> list[Any]:
+def _sort(
+    things: list[Any], table: Table, text: str, fields: str | None, view: RequestView
+) -> list[Any]:
     for name, down in reversed(parse_sort(text)):
-        if name not in table.columns:
-            raise InvalidQueryError(name)
-        get = _reader(table, name, view)
+        if name in table.columns:
+            get = _reader(table, name, view)
+        else:
+            found = _joined(table, {name}, fields, view)
+            if "#" in name or name not in found:
+                raise InvalidQueryError(name)
+            get = found[name]
         things = sorted(things, key=lambda thing: sort_key(get(thing)), reverse=down)
     return things
 

@@ -22,10 +22,12 @@ from exporter.simulator.world.machines import (
     Task,
     User,
 )
+from exporter.simulator.world.networks import Network
 from exporter.simulator.world.platform import Platform
 from exporter.simulator.world.platform_log import LogTemplate, PlatformLog
 from exporter.simulator.world.power import OFF, Power
 from exporter.simulator.world.rng import Rng
+from exporter.simulator.world.tenants import Tenant
 
 PowerState = Literal["observed", "desired"]
 VMRef = VM | int | str
@@ -67,6 +69,8 @@ class WorldState:
         self.tag_members: dict[int, Member] = {}
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
+        self.networks: dict[int, Network] = {}
+        self.tenants: dict[int, Tenant] = {}
         self._advancing = False
         self._clock: Clock | None = None
         self._alarms_set: list[float] = []

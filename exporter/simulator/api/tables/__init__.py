@@ -27,9 +27,11 @@ _SUBJECTS = (
     "system",
     "tags",
     "tasks",
+    "tenants",
     "updates",
     "users",
     "vms",
+    "vnets",
 )
 """Modules of this package with a tuple ``TABLES``; a new module is added here."""
 
