@@ -8,7 +8,7 @@ after its wait, that it resolves in time, and that it is frozen while another al
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tools.alert_rules.thresholds import REPLICA_AGE_SECONDS
+from tools.alert_rules.thresholds import REPLICA_AGE_DAYS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -279,7 +279,7 @@ STORIES = (
         (
             steady(
                 f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}",
-                -REPLICA_AGE_SECONDS - 1,
+                -REPLICA_AGE_DAYS * 86_400 - 1,
             ),
         ),
         OF_SYNC,
