@@ -65,7 +65,7 @@ async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
         assert (code, err) == (0, "")
         assert "northwind" in out
         assert "26.1" in out
-        for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
+        for table in ("vms", "machine_status", "machine_drive_stats", "machine_snapshots"):
             assert table in out
         assert re.search(r"\b[1-9]\d\d of 1000 requests per hour; this check sent \d\d", out)
 

@@ -34,6 +34,7 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
         "vergewatch-storage",
         "vergewatch-networks",
         "vergewatch-tenants",
+        "vergewatch-protection",
         "vergewatch-recovery",
         "vergewatch-doctor",
         "vergewatch-exporter",

@@ -5,6 +5,7 @@ from tools.alert_rules import (
     exporter,
     networks,
     nodes,
+    protection,
     recovery,
     storage,
     tenants,
@@ -18,6 +19,7 @@ _WRITTEN = (
     Group("storage", "Storage tiers and physical drives", storage.ALERTS),
     Group("networks", "Virtual networks", networks.ALERTS),
     Group("tenants", "Tenants", tenants.ALERTS),
+    Group("protection", "Snapshots, replication and API keys", protection.ALERTS),
     Group("recovery", "Recovery", recovery.ALERTS),
     Group("exporter", "Vergewatch itself, and its connection to each system", exporter.ALERTS),
 )

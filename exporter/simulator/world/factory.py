@@ -23,6 +23,7 @@ from exporter.simulator.world.machines import (
 )
 from exporter.simulator.world.networks import make_networks
 from exporter.simulator.world.platform_log import LogTemplate
+from exporter.simulator.world.protection import profile_for
 from exporter.simulator.world.rng import Rng
 from exporter.simulator.world.storage import (
     DRIVES_PER_NODE,
@@ -293,6 +294,7 @@ class _Factory:
 
     def _snapshots(self, created: Sequence[VM]) -> None:
         for vm in created:
+            vm.snapshot_profile = profile_for(vm)
             if self._rng.chance(0.12):
                 taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
                 self._adopt(self._builder.snapshot_of(vm, at=taken))

@@ -180,6 +180,7 @@ class VM:
     guest_agent: bool = False
     disable_powercycle: bool = False
     need_restart: bool = False
+    snapshot_profile: int | None = 1
 
 
 @dataclass(slots=True, eq=False)

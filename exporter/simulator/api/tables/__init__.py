@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -24,6 +25,8 @@ _SUBJECTS = (
     "nodes",
     "settings",
     "storage_tiers",
+    "site_syncs",
+    "snapshots",
     "system",
     "tags",
     "tasks",

@@ -1,6 +1,15 @@
 """The table ``vms``. Fields: docs/vergeos-api.md."""
 
-from exporter.simulator.api.tables.columns import Link, Table, attribute, by_key, computed, constant
+from exporter.simulator.api.tables.columns import (
+    Link,
+    Table,
+    attribute,
+    by_key,
+    computed,
+    constant,
+    live,
+)
+from exporter.simulator.api.tables.snapshots import profile_of
 
 _VMS = Table(
     name="vms",
@@ -46,7 +55,7 @@ _VMS = Table(
         "cloudinit_datasource": constant("none"),
         "preferred_node": attribute("machine.preferred_node", leads_to="nodes"),
         "ha_group": attribute("machine.ha_group"),
-        "snapshot_profile": constant(None),
+        "snapshot_profile": live(profile_of, leads_to="snapshot_profiles"),
         "on_power_loss": attribute("on_power_loss"),
         "migration_method": attribute("machine.migration_method"),
         "power_cycle_timeout": constant(0),
