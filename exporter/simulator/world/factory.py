@@ -19,6 +19,7 @@ from exporter.simulator.world.machines import (
     Machine,
     Member,
     Node,
+    ResourceGroup,
     Status,
 )
 from exporter.simulator.world.networks import make_networks
@@ -41,6 +42,7 @@ MIN_VMS_WITH_SERVICE = 10
 """Systems of at least this many VMs have one that belongs to a NAS service."""
 
 VMS_PER_DEVICE = 12
+GPU_POOL = "6f1e4c52-7c39-4b0e-9f0a-3d5f8f1d2a90"
 SPARE_NETWORK, SPARE_TENANT = "lab", "orchard-node1"
 """Machines of a network and of a tenant that are off on purpose."""
 
@@ -115,6 +117,10 @@ def _add_networks_and_tenants(world: World, *, vnets: int, tenants: int) -> None
     made = make_tenants(builder, world.machines, networks, clusters, count=tenants)
     world.networks = {network.key: network for network in networks}
     world.tenants = {tenant.key: tenant for tenant in made}
+    internal = next(network.key for network in networks if network.name == "Internal")
+    for vm in world.vms.values():
+        for nic in vm.machine.nics:
+            nic.vnet = internal
     routers = [one.router for one in networks if one.router is not None]
     nodes = [node.machine for tenant in made for node in tenant.nodes]
     for machine in (*routers, *nodes):
@@ -200,16 +206,21 @@ class _Factory:
             )
 
     def _devices(self, created: Sequence[VM]) -> None:
-        """Give every Windows VM a TPM, and some VMs a device of a node."""
+        """Give every Windows VM a TPM, and some VMs a device of a node, out of a pool."""
+        created_at = int(self._world.now - 80 * DAY)
+        pool = ResourceGroup(GPU_POOL, "gpu-pool", "node_pci_devices", created_at, created_at)
+        pool.columns["class"] = "gpu"
+        self._world.resource_groups[pool.uuid] = pool
         for number, vm in enumerate(created):
             if vm.os_family == "windows":
                 self._device(vm, "tpm", "tpm")
             if number % VMS_PER_DEVICE == 0:
-                self._device(vm, "gpu", "node_pci_devices")
+                self._device(vm, "gpu", "node_pci_devices", pool)
 
-    def _device(self, vm: VM, name: str, kind: str) -> None:
+    def _device(self, vm: VM, name: str, kind: str, pool: ResourceGroup | None = None) -> None:
         key = self._world.keys.next("machine_devices")
-        vm.machine.devices.append(Device(key, vm.machine, name, kind))
+        group = None if pool is None else pool.uuid
+        vm.machine.devices.append(Device(key, vm.machine, name, kind, resource_group=group))
 
     def _make_vms(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
         clusters = list(self._world.clusters)

@@ -23,6 +23,7 @@ _SUBJECTS = (
     "node_lldp",
     "node_memory",
     "nodes",
+    "resource_groups",
     "settings",
     "storage_tiers",
     "site_syncs",
