@@ -10,7 +10,9 @@ _SUBJECTS = (
     "alarms",
     "certificates",
     "clusters",
+    "networks",
     "protection",
+    "tenants",
     "updates",
 )
 """Modules of this package with a mapping ``FAULTS``; a new module is added here."""

@@ -18,15 +18,18 @@ _SUBJECTS = (
     "machine_status",
     "machines",
     "nodes",
+    "resource_groups",
     "settings",
     "site_syncs",
     "snapshots",
     "system",
     "tags",
     "tasks",
+    "tenants",
     "updates",
     "users",
     "vms",
+    "vnets",
 )
 """Modules of this package with a tuple ``TABLES``; a new module is added here."""
 

@@ -1,4 +1,8 @@
-"""The tables ``machine_drives`` and ``machine_drive_stats``. Fields: docs/vergeos-api.md."""
+"""
+The tables ``machine_drives``, ``machine_drive_stats`` and ``machine_drive_status``.
+
+Fields: docs/vergeos-api.md, and what pyvergeos requests.
+"""
 
 from collections.abc import Iterable
 
@@ -12,6 +16,7 @@ from exporter.simulator.api.tables.columns import (
     counter,
     current_rate,
     live,
+    written,
 )
 from exporter.simulator.world.machines import Drive
 
@@ -23,7 +28,11 @@ def _drives(view: RequestView) -> Iterable[Drive]:
 
 
 def _counted(drive: Drive) -> Drive | None:
-    return drive if drive.machine.status.started > 0 else None
+    return drive if drive.machine.status.started > 0 and drive.attached else None
+
+
+def _status(drive: Drive, view: RequestView) -> str:
+    return "online" if view.status(drive.machine).running and drive.attached else "offline"
 
 
 _MACHINE_DRIVES = Table(
@@ -34,27 +43,29 @@ _MACHINE_DRIVES = Table(
         "machine": attribute("machine.key", leads_to="machines"),
         "orderid": attribute("order"),
         "name": attribute("name"),
-        "description": constant(""),
+        "description": written("description", default=""),
         "disksize": attribute("size_bytes"),
         "used_bytes": computed(lambda drive: None if drive.media == "cdrom" else drive.used_bytes),
         "interface": attribute("interface"),
         "media": attribute("media"),
-        "media_source": constant(None),
+        "media_source": written("media_source", default=None),
         "preferred_tier": attribute("tier"),
-        "enabled": constant(value=True),
-        "readonly": computed(lambda drive: drive.media == "cdrom"),
-        "optimize": constant("general"),
+        "enabled": written("enabled", default=True),
+        "readonly": computed(lambda drive: drive.columns.get("readonly", drive.media == "cdrom")),
+        "optimize": written("optimize", default="general"),
         "serial": attribute("serial"),
-        "fsync": constant(""),
-        "discard": constant(value=True),
-        "advanced": constant(""),
-        "preserve_drive_format": constant(value=False),
-        "asset": constant(""),
+        "fsync": written("fsync", default=""),
+        "discard": written("discard", default=True),
+        "advanced": written("advanced", default=""),
+        "preserve_drive_format": written("preserve_drive_format", default=False),
+        "asset": written("asset", default=""),
         "stats": attribute("key", leads_to="machine_drive_stats"),
+        "status": attribute("key", leads_to="machine_drive_status"),
     },
     links={
         "machine": Link("machines", lambda drive, _view: drive.machine),
         "stats": Link("machine_drive_stats", lambda drive, _view: _counted(drive)),
+        "status": Link("machine_drive_status", lambda drive, _view: drive),
     },
     default=("$key", "machine", "name", "disksize", "media"),
 )
@@ -98,4 +109,19 @@ _DRIVE_STATS = Table(
 )
 
 
-TABLES = (_MACHINE_DRIVES, _DRIVE_STATS)
+_DRIVE_STATUS = Table(
+    name="machine_drive_status",
+    rows=lambda view: sorted(_drives(view), key=lambda drive: not drive.physical),
+    columns={
+        "$key": attribute("key"),
+        "drive": attribute("key", leads_to="machine_drives"),
+        "status": live(_status),
+        "state": live(_status),
+        "status_info": constant(""),
+    },
+    links={"drive": Link("machine_drives", lambda drive, _view: drive)},
+)
+"""The drives of nodes come first: a fault concerns the first row unless it names another."""
+
+
+TABLES = (_MACHINE_DRIVES, _DRIVE_STATUS, _DRIVE_STATS)

@@ -6,8 +6,10 @@ Fields: what pyvergeos requests.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from exporter.simulator.api.tables.columns import (
+    Column,
     Link,
     RequestView,
     Table,
@@ -51,10 +53,21 @@ def _of_vms(view: RequestView) -> Iterator[Snapshot]:
         if vm.is_snapshot:
             owner = view.world.vms.get(vm.snapshot_of or 0)
             if owner is not None:
-                yield _dated(Snapshot(vm.key, vm.name, vm.created, 0, owner, vm), late)
+                expires = vm.columns.get("expires", 0)
+                yield _dated(Snapshot(vm.key, vm.name, vm.created, expires, owner, vm), late)
         elif has_profiles(view):
             for snapshot in of_vm(vm, view.now):
                 yield _dated(snapshot, late)
+
+
+def snapshot_of_key(key: str, view: RequestView) -> Snapshot | None:
+    """Return the snapshot of a row's key."""
+    return next((one for one in _of_vms(view) if str(one.key) == key), None)
+
+
+def _written(name: str, default: Any) -> Column:
+    """Return a column that a request wrote into a snapshot by hand."""
+    return computed(lambda row: row.copy.columns.get(name, default) if row.copy else default)
 
 
 def _dated(snapshot: Snapshot, late: frozenset[int]) -> Snapshot:
@@ -94,13 +107,14 @@ _EXPIRY = {
 _MACHINE_SNAPSHOTS = Table(
     name="machine_snapshots",
     rows=_of_vms,
+    find=lambda view, key: snapshot_of_key(key, view),
     columns={
         "$key": attribute("key"),
         "name": attribute("name"),
-        "description": constant(""),
+        "description": _written("snapshot_description", ""),
         "created": attribute("created"),
         **_EXPIRY,
-        "quiesced": constant(value=False),
+        "quiesced": _written("quiesced", default=False),
         "created_manually": computed(lambda row: row.period is None),
         "machine": attribute("vm.machine.key", leads_to="machines"),
         "snap_machine": computed(lambda row: row.copy.machine.key if row.copy else None),
