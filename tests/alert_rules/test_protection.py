@@ -1,4 +1,4 @@
-"""A real Prometheus: faults of snapshots, replication and API keys raise their alerts, no others."""
+"""A real Prometheus: faults of snapshots, replication and keys raise their alerts and no others."""
 
 import asyncio
 from pathlib import Path
