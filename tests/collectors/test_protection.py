@@ -8,6 +8,8 @@ import pytest
 
 from exporter.collectors import alarms, replication, vm_snapshots
 from exporter.collectors.inventory import join
+from exporter.collectors.plan import tables_of
+from exporter.collectors.registry import COLLECTORS
 from exporter.collectors.snapshot_profiles import SnapshotPeriodRow
 from exporter.collectors.vm_snapshots import Snapshots
 from exporter.exposition.formats import Format
@@ -171,3 +173,14 @@ def test_alarm_is_active_when_its_snooze_is_over_although_no_row_changed() -> No
 def test_no_alarms_are_zero_and_an_unknown_number_is_absent() -> None:
     assert [one.active for one in alarms.levels(view(alarms={})).objects] == [0, 0, 0]
     assert alarms.levels(view()).objects == []
+
+
+# Secrets
+
+
+def test_no_table_asks_for_secrets_or_the_texts_of_alarms() -> None:
+    asked = {(table.endpoint, field) for table in tables_of(COLLECTORS) for field in table.fields}
+    words = {"registration_code", "public", "private", "chain", "key", "secret", "password"}
+
+    assert {(table, field) for table, field in asked if field.partition(" ")[0] in words} == set()
+    assert not {("alarms", "status"), ("users", "name"), ("users", "email")} & asked
