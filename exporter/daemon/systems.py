@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
@@ -64,12 +63,7 @@ class SystemManager:
 
     def reports(self) -> Sequence[SystemReport]:
         """Return the report of each system, in the order of the configuration."""
-        return [
-            watched.poller.report
-            if watched.recovery is None
-            else msgspec.structs.replace(watched.poller.report, recovery=watched.recovery.report)
-            for watched in self._watched
-        ]
+        return [watched.report() for watched in self._watched]
 
     def recoveries(self) -> Mapping[str, Recovery]:
         """Return the recovery of each system where it is not off, by the system's name."""

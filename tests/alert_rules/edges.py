@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
-from tests.alert_rules.promtool import RULE_FILES, Case
+from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
     API_KEY,
     DISK,
@@ -12,10 +13,12 @@ from tests.alert_rules.stories import (
     OF_API_KEY,
     OF_DAEMON,
     OF_DISK,
+    OF_DRIVE,
     OF_NODE,
     OF_SYNC,
     OF_SYSTEM,
     OF_TABLE,
+    OF_TIER,
     OF_VM,
     OF_VNET,
     PLANNED_REQUESTS,
@@ -27,12 +30,17 @@ from tests.alert_rules.stories import (
     SYSTEM,
     TABLE,
     TENANT,
+    TIER,
     USED,
     VM,
     VNET,
     Series,
+    drive,
+    finding,
     last_action,
     not_enrolled,
+    of_doctor,
+    of_tier,
     ran_before,
     recovery,
     rising,
@@ -42,6 +50,8 @@ from tests.alert_rules.stories import (
     status,
     steady,
     then,
+    tier_status,
+    worn,
 )  # fmt: skip
 
 RUNBOOKS = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
@@ -791,6 +801,71 @@ RECORDINGS = (
     ),
 )  # fmt: skip
 
+DOCTOR = tuple(
+    case
+    for name, (check, level) in of_doctor().items()
+    for case in (
+        Case(name, "another check has a finding", (finding("another", level),), silent=(5, 90)),
+        *(
+            Case(name, f"its findings are {other}", (finding(check.name, other),), silent=(5, 90))
+            for other in set(Level) - {level}
+            if f'level="{level}"' in ALERTS[name].expr
+        ),
+    )
+)
+
+RUNS = steady(f"vergewatch_node_running{{{NODE}}}", 1)
+STORAGE = (
+    silent("VergeStorageTierDown", "it is being repaired", tier_status("repairing")),
+    silent("VergeStorageTierDown", "it is not redundant", tier_status("noredundant")),
+    silent("VergeStorageTierNotRedundant", "it is redundant", of_tier("redundant", 1)),
+    Case("VergeStorageTierNotRedundant", "waits for the end of a full walk, for twelve hours",
+         (of_tier("redundant", 0), of_tier("full_walk", 1)), {26: [OF_TIER]}, (2, 24), minutes=30),
+    Case("VergeStorageTierNotRedundant", "a walk that ends shows whether it is redundant",
+         (of_tier("redundant", 0),
+          then(f"vergewatch_cluster_tier_full_walk{{{TIER}}}", "1x60 0x90")),
+         {91: [OF_TIER]}, (30, 90)),
+    Case("VergeStorageTierNotRedundant", "names the tier and its status",
+         (of_tier("redundant", 0), tier_status("noredundant")), {30: [OF_TIER]}, (29,),
+         text={
+             "summary": "A storage tier is not redundant.",
+             "description": f"Some data of tier 1 of cluster k in system {SYSTEM} has had only one "
+             "copy for more than 30m. Its status is noredundant. If a drive that has it fails, the "
+             "data is lost.",
+             "runbook_url": f"{RUNBOOKS}/VergeStorageTierNotRedundant.md",
+             "dashboard_url": f"/d/vergewatch-storage?var-system={SYSTEM}",
+         }),
+    Case("VergeStorageRepairsGrow", "repairs become fewer",
+         (rising(f"vergewatch_cluster_tier_repairs{{{TIER}}}", 5000, -1),), silent=(20, 60),
+         minutes=10),
+    Case("VergeStorageRepairsGrow", "a node was restarted",
+         (then(f"vergewatch_cluster_tier_repairs{{{TIER}}}", "0x20 900-20x40 0x100"),),
+         silent=(20, 30, 45, 80), minutes=10),
+    silent("VergeStorageRepairsGrow", "there are none", of_tier("repairs", 0), at=(200, 399)),
+    silent("VergeStorageWritesThrottled", "there is none", of_tier("write_throttle_seconds", 0)),
+    silent("VergeDriveOffline", "it is online", drive("online"), RUNS),
+    silent("VergeDriveOffline", "it is not in the vSAN", drive("offline", tier=""), RUNS),
+    silent("VergeDriveOffline", "its node is down", drive("offline"),
+           steady(f"vergewatch_node_running{{{NODE}}}", 0)),
+    silent("VergeDriveOffline", "its node is in maintenance", drive("offline"), RUNS,
+           steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),
+    Case("VergeDriveOffline", "fires for a drive of a node that runs",
+         (drive("offline"), RUNS, steady(f"vergewatch_node_maintenance{{{NODE}}}", 0)),
+         {30: [OF_DRIVE]}, (29,),
+         text={
+             "summary": "A drive of the vSAN is offline.",
+             "description": f"Drive /dev/sda (S1) of node n1 in system {SYSTEM} has been offline "
+             "for more than 30m, and its node runs. It is of the model m, in slot 1, and belongs "
+             "to tier 1.",
+             "runbook_url": f"{RUNBOOKS}/VergeDriveOffline.md",
+             "dashboard_url": f"/d/vergewatch-storage?var-system={SYSTEM}",
+         }),
+    silent("VergeDriveWearingOut", "it lasts for more than three months",
+           *worn(0.8, hours=9000), at=(90,)),
+    silent("VergeDriveWearingOut", "it is new, and was tested hard", *worn(0.3, hours=10),
+           at=(90,)),
+    silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
+)  # fmt: skip
 NETWORK_WENT_DOWN = ran_before(f"vergewatch_vnet_running{{{VNET}}}")
 TENANT_WENT_DOWN = ran_before(f"vergewatch_tenant_running{{{TENANT}}}")
 NETWORKS = (
@@ -853,8 +928,10 @@ CASES = (
     *OTHER_VMS,
     *GUESTS,
     *NODES,
-    *NETWORKS,
     *RECOVERY,
     *EXPORTER,
     *RECORDINGS,
+    *DOCTOR,
+    *STORAGE,
+    *NETWORKS,
 )

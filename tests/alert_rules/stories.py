@@ -5,10 +5,15 @@ A step is one evaluation of the rules. Several cases follow from each story: tha
 after its wait, that it resolves in time, and that it is frozen while another alert mutes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tools.alert_rules.thresholds import REPLICA_AGE_SECONDS
+from exporter.doctor.check import Check
+from exporter.doctor.registry import CHECKS
+from exporter.model import Level
+from tools.alert_rules import doctor
+from tools.alert_rules.groups import GROUPS
+from tools.alert_rules.thresholds import REPLICA_AGE_DAYS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -24,10 +29,19 @@ SCRAPED = f'job="vergewatch",instance="{DAEMON}"'
 OF_DAEMON = {"job": "vergewatch", "instance": DAEMON}
 NODE = f'{SYS},node_name="n1"'
 OF_NODE = {"system_name": SYSTEM, "node_name": "n1"}
+NODE_NIC = f'{NODE},nic="eno1"'
+OF_NODE_NIC = {**OF_NODE, "nic": "eno1"}
+CLUSTER = f'{SYS},cluster_name="lab"'
+OF_CLUSTER = {"system_name": SYSTEM, "cluster_name": "lab"}
 OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
 INPUT = f'{SYS},input="machine_logs"'
+TIER = f'{SYS},cluster_name="k",storage_tier="1"'
+OF_TIER = {"system_name": SYSTEM, "cluster_name": "k", "storage_tier": "1"}
+DRIVE = f'{NODE},drive="/dev/sda",serial="S1"'
+OF_DRIVE = {**OF_NODE, "drive": "/dev/sda", "serial": "S1"}
+OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
 VNET = f'{SYS},vnet_id="21",vnet_name="blue"'
 OF_VNET = {"system_name": SYSTEM, "vnet_id": "21", "vnet_name": "blue"}
 TENANT = f'{SYS},tenant_id="8",tenant_name="meadow"'
@@ -135,6 +149,69 @@ def lag(late: float) -> tuple[Series, ...]:
     )
 
 
+def finding(check: str, level: Level) -> Series:
+    """Return a finding of the doctor."""
+    labels = f'{SYS},check="{check}",subject="it",level="{level}"'
+    return steady(f"vergewatch_doctor_finding{{{labels}}}", 1)
+
+
+def of_doctor() -> dict[str, tuple[Check, Level]]:
+    """Return a check and a level of its findings for each alert that is made of a check."""
+    (made,) = (group for group in GROUPS if group.name == "doctor")
+    names = {alert.name for alert in made.alerts}
+    found = {check.alert: (check, check.levels[0]) for check in CHECKS}
+    found |= {
+        doctor.critical_name(check): (check, Level.CRITICAL)
+        for check in CHECKS
+        if Level.CRITICAL in check.levels
+    }
+    return {name: one for name, one in found.items() if name in names}
+
+
+def _stories_of_doctor() -> Iterable[Story]:
+    for name, (check, level) in of_doctor().items():
+        yield Story(name, (finding(check.name, level),), OF_SUBJECT)
+
+
+def hot(celsius: float) -> tuple[Series, ...]:
+    """Return the temperature of a node whose limit is 90 degrees."""
+    return (
+        steady(f"vergewatch_node_core_temperature_top_celsius{{{NODE}}}", celsius),
+        steady(f"vergewatch_node_core_temperature_limit_celsius{{{NODE}}}", 90),
+    )
+
+
+def headroom(left: float, nodes: int = 3, online: int = 3) -> tuple[Series, ...]:
+    """Return the headroom of a cluster of several nodes."""
+    return (
+        steady(f"vergewatch_cluster_memory_headroom_bytes{{{CLUSTER}}}", left),
+        steady(f"vergewatch_cluster_nodes{{{CLUSTER}}}", nodes),
+        steady(f"vergewatch_cluster_online_nodes{{{CLUSTER}}}", online),
+    )
+
+
+def tier_status(word: str) -> Series:
+    labels = f'{TIER},status="{word}",state="error"'
+    return steady(f"vergewatch_cluster_tier_info{{{labels}}}", 1)
+
+
+def of_tier(metric: str, value: float) -> Series:
+    return steady(f"vergewatch_cluster_tier_{metric}{{{TIER}}}", value)
+
+
+def drive(word: str, tier: str = "1") -> Series:
+    labels = f'{DRIVE},status="{word}",storage_tier="{tier}",model="m",slot="slot 1"'
+    return steady(f"vergewatch_drive_info{{{labels}}}", 1)
+
+
+def worn(share: float, *, hours: float) -> tuple[Series, Series]:
+    """Return the wear and the age of a drive."""
+    return (
+        steady(f"vergewatch_drive_wear_ratio{{{DRIVE}}}", share),
+        steady(f"vergewatch_drive_power_on_seconds{{{DRIVE}}}", hours * 3600),
+    )
+
+
 USED = f"vergewatch_vm_guest_filesystem_used_bytes{{{DISK}}}"
 SIZE = f"vergewatch_vm_guest_filesystem_size_bytes{{{DISK}}}"
 
@@ -145,6 +222,24 @@ STORIES = (
         (steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1),),
         OF_NODE,
     ),
+    Story("VergeNodeHot", hot(97), OF_NODE),
+    Story(
+        "VergeNodeNICDown",
+        (
+            Series(
+                f"vergewatch_node_nic_up{{{NODE_NIC}}}",
+                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
+            ),
+        ),
+        OF_NODE_NIC,
+        onset=5,
+    ),
+    Story(
+        "VergeNodeIPMIError",
+        (steady(f'vergewatch_node_ipmi_info{{{NODE},status="error"}}', 1),),
+        OF_NODE,
+    ),
+    Story("VergeClusterNoHeadroom", headroom(-(2**30)), OF_CLUSTER),
     Story("VergeNodeOffline", (steady(f"vergewatch_node_running{{{NODE}}}", 0),), OF_NODE),
     Story(
         "VergeVMFailoverWindow",
@@ -321,7 +416,7 @@ STORIES = (
         (
             steady(
                 f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}",
-                -REPLICA_AGE_SECONDS - 1,
+                -REPLICA_AGE_DAYS * 86_400 - 1,
             ),
         ),
         OF_SYNC,
@@ -383,4 +478,17 @@ STORIES = (
     ),
     Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 1),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
+    # Storage.
+    Story("VergeStorageTierDown", (tier_status("offline"),), OF_TIER),
+    Story("VergeStorageTierNotRedundant", (of_tier("redundant", 0),), OF_TIER),
+    Story(
+        "VergeStorageRepairsGrow",
+        (rising(f"vergewatch_cluster_tier_repairs{{{TIER}}}", 100, 1),),
+        OF_TIER,
+        onset=180,
+    ),
+    Story("VergeStorageWritesThrottled", (of_tier("write_throttle_seconds", 0.01),), OF_TIER),
+    Story("VergeDriveOffline", (drive("offline"),), OF_DRIVE),
+    Story("VergeDriveWearingOut", worn(0.8, hours=6000), OF_DRIVE),
+    *_stories_of_doctor(),
 )

@@ -76,6 +76,7 @@ async def running_demo(folder: Path) -> AsyncIterator[Harness]:
 async def run_scenario(harness: Harness) -> None:
     """Cause everything that the dashboards show."""
     world = harness.system.world
+    harness.system.faults.turn_on("cluster_reduced")  # which the doctor finds
     for vm in list(world.live_vms()):
         if not vm.machine.status.running:
             world.operator_starts(vm.name)

@@ -1,6 +1,5 @@
 """Checks of virtual networks: what they find in rows, and that each fault has its own check."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,15 +13,15 @@ from exporter.simulator import create_world
 from exporter.simulator.api.listing import list_rows
 from exporter.simulator.api.tables import TABLES
 from exporter.simulator.api.tables.columns import RequestView
+from tests.doctor.test_doctor import NOON, report
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Found = dict[str, dict[str, str]]
 """The evidence by check and network."""
 
 
 def found(rows: dict[int, VnetRow]) -> Found:
     inventory = msgspec.structs.replace(EMPTY, taken_at=NOON, sources={VNETS.name: rows})
-    results = Doctor(CHECKS).examine(inventory).doctor
+    results = Doctor(CHECKS).examine(inventory, report(), now=NOON).doctor
     return {
         result.check: {finding.subject: finding.evidence for finding in result.findings}
         for result in results

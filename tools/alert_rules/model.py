@@ -48,7 +48,7 @@ class Layer(StrEnum):
     INHIBITOR = "inhibitor"
 
 
-_DASHBOARDS = {Layer.NODE: "systems", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
+_DASHBOARDS = {Layer.NODE: "nodes", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,8 @@ class Alert:
             return "tenants"
         if "vm_name" in self.identity:
             return "vm"
+        if {"storage_tier", "drive"} & set(self.identity):
+            return "storage"
         return _DASHBOARDS.get(self.layer, "exporter")
 
 

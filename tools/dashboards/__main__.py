@@ -4,7 +4,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import exporter, networks, protection, recovery, systems, tenants, vm
+from tools.dashboards import (
+    doctor,
+    exporter,
+    networks,
+    nodes,
+    protection,
+    recovery,
+    storage,
+    systems,
+    tenants,
+    vm,
+)
 
 
 def files() -> Mapping[str, str]:
@@ -12,10 +23,13 @@ def files() -> Mapping[str, str]:
     pages = (
         systems.page(),
         vm.page(),
+        nodes.page(),
+        storage.page(),
         networks.page(),
         tenants.page(),
         protection.page(),
         recovery.page(),
+        doctor.page(),
         exporter.page(),
     )
     return {f"{page.uid.removeprefix('vergewatch-')}.json": page.json() for page in pages}

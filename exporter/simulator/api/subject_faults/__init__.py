@@ -11,7 +11,9 @@ _SUBJECTS = (
     "certificates",
     "clusters",
     "networks",
+    "nodes",
     "protection",
+    "storage",
     "tenants",
     "updates",
 )

@@ -32,6 +32,11 @@ class RequestView:
     logs_until: float | None = None
     logs_lost: float = 0.0
 
+    @property
+    def age(self) -> float:
+        """The seconds since the world began."""
+        return self.now - self.world.started_at
+
     def status(self, machine: Machine) -> Status:
         if self.statuses is None:
             return machine.status

@@ -64,8 +64,8 @@ _MACHINE_DRIVES = Table(
     },
     links={
         "machine": Link("machines", lambda drive, _view: drive.machine),
-        "stats": Link("machine_drive_stats", lambda drive, _view: _counted(drive)),
         "status": Link("machine_drive_status", lambda drive, _view: drive),
+        "stats": Link("machine_drive_stats", lambda drive, _view: _counted(drive)),
     },
     default=("$key", "machine", "name", "disksize", "media"),
 )
