@@ -5,20 +5,28 @@ A new collector is added here, and nowhere else.
 """
 
 from exporter.collectors import (
+    accounts,
+    alarms,
+    certificates,
     cluster_status,
     cluster_tiers,
     clusters,
     disks,
     doctor,
     guests,
+    licenses,
     machine_devices,
     nics,
     nodes,
     physical_drives,
     recovery,
+    replication,
+    snapshot_profiles,
     storage_tiers,
     system,
+    system_snapshots,
     update_settings,
+    vm_snapshots,
     vms,
 )
 
@@ -38,6 +46,14 @@ COLLECTORS = tuple(
         nics,
         disks,
         machine_devices,
+        vm_snapshots,
+        snapshot_profiles,
+        system_snapshots,
+        replication,
+        alarms,
+        certificates,
+        licenses,
+        accounts,
         doctor,
         recovery,
     )

@@ -5,17 +5,27 @@ A module with new checks is added to `_MODULES`.
 """
 
 from exporter.doctor import (
+    accounts,
+    alarms,
     clusters,
     connectivity,
+    expiry,
+    snapshot_profiles,
     storage,
+    updates,
     vsan_journal,
 )
 from exporter.doctor.check import Check
 
 _MODULES = (
+    accounts,
+    alarms,
     clusters,
     connectivity,
+    expiry,
+    snapshot_profiles,
     storage,
+    updates,
     vsan_journal,
 )
 ORDER = (

@@ -1,5 +1,5 @@
 """All metric families of the vendor's page, in its order."""
 
-from exporter.vendor import clusters, storage
+from exporter.vendor import clusters, storage, system
 
-FAMILIES = tuple(family for module in (clusters, storage) for family in module.FAMILIES)
+FAMILIES = tuple(family for module in (clusters, storage, system) for family in module.FAMILIES)

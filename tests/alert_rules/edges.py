@@ -6,13 +6,16 @@ from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
 from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
+    API_KEY,
     DISK,
     INPUT,
     NODE,
+    OF_API_KEY,
     OF_DAEMON,
     OF_DISK,
     OF_DRIVE,
     OF_NODE,
+    OF_SYNC,
     OF_SYSTEM,
     OF_TABLE,
     OF_TIER,
@@ -21,6 +24,7 @@ from tests.alert_rules.stories import (
     QUESTION,
     SCRAPED,
     SIZE,
+    SYNC,
     SYS,
     SYSTEM,
     TABLE,
@@ -764,6 +768,20 @@ RECORDINGS = (
         rules=("vms.rules.yml",),
     ),
     Case(
+        "system:vergewatch_vm_unwanted_down:count",
+        "counts a VM that crashed at once, and one that VergeOS has to start after its time",
+        (steady(f"vergewatch_up{{{SYS}}}", 1),
+         state("held", vm(1)), then(f"vergewatch_vm_running{{{vm(1)}}}", "1x3 0x20"),
+         state("platform", vm(2)), then(f"vergewatch_vm_running{{{vm(2)}}}", "1x3 0x20")),
+        samples_of={
+            f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}": {
+                at: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", number)]
+                for at, number in ((5, 1), (12, 2))
+            }
+        },
+        rules=("vms.rules.yml",),
+    ),
+    Case(
         RUNNING_BY_NODE,
         "has the node of the VM, also after a migration",
         (running(1),
@@ -845,7 +863,42 @@ STORAGE = (
     silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
 )  # fmt: skip
 
+DUE = f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}"
+SYNC_FAILED = steady(f"vergewatch_replication_failed{{{SYNC}}}", 1)
+SUCCEEDED = f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}"
+ENABLED = f"vergewatch_replication_enabled{{{SYNC}}}"
+EXPIRES = f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}"
+USED_AT = f"vergewatch_api_key_last_login_timestamp_seconds{{{API_KEY}}}"
+WEEK = 604_800
+
+PROTECTION = (
+    Case("VergeVMSnapshotOverdue", "the next snapshot is not due yet",
+         (steady(DUE, 20_000),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "a snapshot is taken in time, again and again",
+         (rising(DUE, 30, 60),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "fires half an hour after a snapshot was due",
+         (steady(DUE, 3570),), {91: [OF_VM]}, (59, 88)),
+    Case("VergeReplicationFailing", "the sync is disabled",
+         (SYNC_FAILED, steady(ENABLED, 0)), silent=(70, 200)),
+    Case("VergeReplicationFailing", "the sync is enabled",
+         (SYNC_FAILED, steady(ENABLED, 1)), {70: [OF_SYNC]}),
+    Case("VergeReplicationFailing", "retries succeed within the hour",
+         (then(f"vergewatch_replication_failed{{{SYNC}}}", "1x50 0x10 1x50 0x100"),),
+         silent=(55, 110, 150)),
+    Case("VergeReplicaTooOld", "the last success was yesterday",
+         (steady(SUCCEEDED, -100_000),), silent=(30, 300)),
+    Case("VergeReplicaTooOld", "the sync is disabled",
+         (steady(SUCCEEDED, -200_000), steady(ENABLED, 0)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key expires later",
+         (steady(EXPIRES, 4 * WEEK),), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key was not used for a week",
+         (steady(EXPIRES, 600), steady(USED_AT, -WEEK - 1)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key is used",
+         (steady(EXPIRES, 600), rising(USED_AT, 0, 60)), {30: [OF_API_KEY]}),
+)  # fmt: skip
+
 CASES = (
+    *PROTECTION,
     *DOWN,
     *WITHOUT_RECOVERY,
     *OTHER_VMS,

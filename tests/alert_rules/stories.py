@@ -13,6 +13,7 @@ from exporter.doctor.registry import CHECKS
 from exporter.model import Level
 from tools.alert_rules import doctor
 from tools.alert_rules.groups import GROUPS
+from tools.alert_rules.thresholds import REPLICA_AGE_SECONDS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -37,6 +38,10 @@ OF_TIER = {"system_name": SYSTEM, "cluster_name": "k", "storage_tier": "1"}
 DRIVE = f'{NODE},drive="/dev/sda",serial="S1"'
 OF_DRIVE = {**OF_NODE, "drive": "/dev/sda", "serial": "S1"}
 OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
+SYNC = f'{SYS},sync_id="1",sync_name="to-harbor"'
+OF_SYNC = {"system_name": SYSTEM, "sync_id": "1", "sync_name": "to-harbor"}
+API_KEY = f'{SYS},api_key_id="1",api_key_name="vergewatch"'
+OF_API_KEY = {"system_name": SYSTEM, "api_key_id": "1", "api_key_name": "vergewatch"}
 
 
 PLANNED_REQUESTS = 758
@@ -313,6 +318,32 @@ STORIES = (
         (then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "_x4 1 2 3x20 stale"),),
         OF_SYSTEM,
         onset=6,
+    ),
+    # Snapshots, replication and API keys.
+    Story(
+        "VergeVMSnapshotOverdue",
+        (steady(f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}", -1),),
+        OF_VM,
+    ),
+    Story(
+        "VergeReplicationFailing",
+        (steady(f"vergewatch_replication_failed{{{SYNC}}}", 1),),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeReplicaTooOld",
+        (
+            steady(
+                f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}",
+                -REPLICA_AGE_SECONDS - 1,
+            ),
+        ),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeAPIKeyExpiring",
+        (steady(f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}", 600),),
+        OF_API_KEY,
     ),
     # The daemon.
     Story("VergeExporterDown", (steady(f"up{{{SCRAPED}}}", 0),), OF_DAEMON),

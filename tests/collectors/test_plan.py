@@ -14,7 +14,13 @@ from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
 from exporter.vergeos.tables import Importance, Pace
 
-SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0, Pace.RARE: 900.0}
+SECONDS = {
+    Pace.FAST: 20.0,
+    Pace.SLOW: 60.0,
+    Pace.INVENTORY: 300.0,
+    Pace.RARE: 900.0,
+    Pace.HOURLY: 3600.0,
+}
 IMPORTANCE = {table.name: table.importance for table in tables_of(COLLECTORS)}
 OPTIONAL = [collector for collector in COLLECTORS if not collector.required]
 NEEDED_BY_RECOVERY = ["clusters", "nodes", "recovery"]
@@ -207,10 +213,10 @@ def test_table_that_no_longer_shares_its_request_pays_for_it() -> None:
     assert schedule["cluster_status"].requests == 1
 
 
-def test_tables_of_one_endpoint_with_different_filters_do_not_share_a_request() -> None:
+def test_tables_of_one_endpoint_with_different_paces_do_not_share_a_request() -> None:
     schedule = planned()
 
-    assert (schedule["vms"].requests, schedule["vm_snapshots"].requests) == (1, 1)
+    assert (schedule["machine_status"].requests, schedule["guests"].requests) == (1, 1)
 
 
 # The request budget

@@ -31,6 +31,7 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
         "vergewatch-systems",
         "vergewatch-vm",
         "vergewatch-storage",
+        "vergewatch-protection",
         "vergewatch-recovery",
         "vergewatch-doctor",
         "vergewatch-exporter",

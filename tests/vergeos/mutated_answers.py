@@ -49,6 +49,7 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "machine_drives": frozenset({"$key", "machine"}),
     "machine_devices": frozenset({"$key", "machine"}),
     "machine_drive_stats": frozenset({"parent_drive"}),
+    "machine_snapshots": frozenset({"$key", "machine"}),
     "nodes": frozenset({"id"}),
     "tags": frozenset({"$key", "member"}),
 }
@@ -198,13 +199,7 @@ def field_of(path: Path) -> str:
     return "".join("[]" if isinstance(one, int) else f".{one}" for one in path)[1:]
 
 
-ROWS = {
-    name: [
-        row_of(table.row, key) | ({"is_snapshot": True} if name == "vm_snapshots" else {})
-        for key in KEYS
-    ]
-    for name, table in TABLES.items()
-}
+ROWS = {name: [row_of(table.row, key) for key in KEYS] for name, table in TABLES.items()}
 PATHS = [(name, path) for name, rows in ROWS.items() for path in paths(rows[0])]
 
 

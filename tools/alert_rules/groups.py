@@ -1,11 +1,12 @@
 """All rules, by the file that has them."""
 
-from tools.alert_rules import doctor, exporter, recovery, storage, vms
+from tools.alert_rules import doctor, exporter, protection, recovery, storage, vms
 from tools.alert_rules.model import Group
 
 _WRITTEN = (
     Group("vms", "VMs and nodes", vms.ALERTS, vms.RECORDINGS),
     Group("storage", "Storage tiers and physical drives", storage.ALERTS),
+    Group("protection", "Snapshots, replication and API keys", protection.ALERTS),
     Group("recovery", "Recovery", recovery.ALERTS),
     Group("exporter", "Vergewatch itself, and its connection to each system", exporter.ALERTS),
 )

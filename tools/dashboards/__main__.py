@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import doctor, exporter, recovery, storage, systems, vm
+from tools.dashboards import doctor, exporter, protection, recovery, storage, systems, vm
 
 
 def files() -> Mapping[str, str]:
@@ -13,6 +13,7 @@ def files() -> Mapping[str, str]:
         systems.page(),
         vm.page(),
         storage.page(),
+        protection.page(),
         recovery.page(),
         doctor.page(),
         exporter.page(),

@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -18,14 +19,19 @@ _SUBJECTS = (
     "machine_status",
     "machines",
     "nodes",
+    "resource_groups",
     "settings",
+    "site_syncs",
+    "snapshots",
     "storage_tiers",
     "system",
     "tags",
     "tasks",
+    "tenants",
     "updates",
     "users",
     "vms",
+    "vnets",
 )
 """Modules of this package with a tuple ``TABLES``; a new module is added here."""
 

@@ -131,6 +131,11 @@ def constant(value: Any, *, blob: bool = False) -> Column:
     return Column(lambda _thing, _view: value, fixed=lambda _thing: value, blob=blob)
 
 
+def written(name: str, *, default: Any, leads_to: str | None = None) -> Column:
+    """Return a column that shows what a request wrote into it, at first *default*."""
+    return computed(lambda thing: thing.columns.get(name, default), leads_to=leads_to)
+
+
 def computed(function: Callable[[Any], Any], *, leads_to: str | None = None) -> Column:
     """Return a column computed from the row's object."""
     return Column(lambda thing, _view: function(thing), fixed=function, leads_to=leads_to)
