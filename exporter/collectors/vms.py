@@ -83,12 +83,24 @@ class StatusRow(Row, gc=False):
     agent_version: Name | None = None
 
 
+Percent = Whole | float
+"""Most are small integers, which cost no memory."""
+
+
 class StatsRow(Row, gc=False):
-    """A row of ``machine_stats``; percent and MB."""
+    """A row of ``machine_stats``; percent, MB, and degrees Celsius of nodes."""
 
     machine: Reference = None
     total_cpu: float | None = None
     ram_used: Whole | None = None
+    ram_pct: Percent | None = None
+    user_cpu: Percent | None = None
+    system_cpu: Percent | None = None
+    iowait_cpu: Percent | None = None
+    core_temp: Whole | None = None
+    core_temp_top: Whole | None = None
+    core_usagelist: Any = None
+    """The use of each core in percent, ``None`` where it is not known; after conversion a tuple."""
 
 
 def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
@@ -141,6 +153,20 @@ def _machine_status(row: StatusRow, machine: int, lost: Lost) -> MachineStatus:
     )
 
 
+def _stats(row: StatsRow, _: int, __: Lost) -> StatsRow:
+    if row.core_usagelist:  # of nodes; of VMs it is empty
+        row.core_usagelist = _cores(row.core_usagelist)
+    else:
+        row.core_usagelist = ()
+    return row
+
+
+def _cores(usages: Any) -> tuple[float | None, ...]:
+    if not isinstance(usages, list):
+        return ()
+    return tuple(one if type(one) in (int, float) else None for one in usages)
+
+
 def _sorted_by_key(decoded: TableRows[dict[int, VMConfig]]) -> TableRows[tuple[VMConfig, ...]]:
     return decoded.with_rows(tuple(config for _, config in sorted(decoded.rows.items())))
 
@@ -171,7 +197,7 @@ MACHINE_STATUS = Table(
     importance=Importance.ESSENTIAL,
 )
 MACHINE_STATS = Table(
-    "machine_stats", "machine_stats", Pace.SLOW, StatsRow, key=attrgetter("machine"), turn=2
+    "machine_stats", "machine_stats", Pace.SLOW, StatsRow, _stats, key=attrgetter("machine"), turn=2
 )
 
 

@@ -235,8 +235,8 @@ def test_short_budget_stretches_the_least_important_tables_and_no_essential_one(
     assert requests_per_hour(after.values()) <= 700 * 0.85
     for name, importance in IMPORTANCE.items():
         old, new = before[name].every_seconds, after[name].every_seconds
-        # cluster_status comes with the request of clusters, which is as important as nodes.
-        if importance >= Importance.HIGH or name == "cluster_status":
+        # These come with the requests of clusters and nodes, which are of high importance.
+        if importance >= Importance.HIGH or name in ("cluster_status", "node_details"):
             assert new == old, name
         elif importance == Importance.NORMAL:
             assert old < new < ceil(old * MAX_STRETCH), name

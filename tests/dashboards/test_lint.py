@@ -30,7 +30,10 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
     assert {one.uid for one in DASHBOARDS.values()} == {
         "vergewatch-systems",
         "vergewatch-vm",
+        "vergewatch-nodes",
         "vergewatch-storage",
+        "vergewatch-networks",
+        "vergewatch-tenants",
         "vergewatch-protection",
         "vergewatch-recovery",
         "vergewatch-doctor",

@@ -464,7 +464,7 @@ def test_duplicates_are_dropped_in_every_group() -> None:
 
     assert text(duplicated).encode() == Reference([duplicated]).text(Format.CLASSIC)
     assert Counter(rendered.duplicates) == {
-        'node_name="same",system_name="prod"': 2,
+        'node_name="same",system_name="prod"': 3,
         'disk="root",system_name="prod",vm_id="1",vm_name="web"': 2,
     }
 

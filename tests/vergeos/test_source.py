@@ -46,7 +46,7 @@ def resolved(url: str, api_key: str, *, page_rows: int = 0) -> ResolvedSystem:
 @asynccontextmanager
 async def simulated(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
     clock = FakeClock(hurried=True)
-    world = create_world(seed=1, vms=20, start=START.timestamp())
+    world = create_world(seed=1, vms=20, start=START.timestamp(), gpus=2)
     async with (
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,

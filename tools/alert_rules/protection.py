@@ -4,7 +4,7 @@ from functools import partial
 
 from tools.alert_rules.expressions import OF_SYSTEM, OF_VM, VM, by, lookup
 from tools.alert_rules.model import FOR, MUTED, Alert, Layer, Severity, seconds
-from tools.alert_rules.thresholds import API_KEY_SECONDS, REPLICA_AGE_SECONDS
+from tools.alert_rules.thresholds import API_KEY_WEEKS, REPLICA_AGE_DAYS
 
 SYNC = ("system_name", "sync_id", "sync_name")
 API_KEY = ("system_name", "api_key_id", "api_key_name")
@@ -12,6 +12,7 @@ ON_SYNC = "on (system_name, sync_id)"
 
 _DISABLED = f"{by(SYNC, 'vergewatch_replication_enabled')} == 0"
 _LAST_SUCCESS = "vergewatch_replication_last_success_timestamp_seconds"
+_EXPIRES = "vergewatch_api_key_expiry_timestamp_seconds"
 _OF_SYNC = f"The sync {{{{ $labels.sync_name }}}} of {OF_SYSTEM}"
 _NEWEST = lookup(
     "vergewatch_vm_snapshot_newest_timestamp_seconds",
@@ -58,7 +59,7 @@ unless {ON_SYNC} {_DISABLED}""",
         name="VergeReplicaTooOld",
         identity=SYNC,
         expr=f"""\
-time() - {by(SYNC, _LAST_SUCCESS)} > {REPLICA_AGE_SECONDS:.0f}
+time() - {by(SYNC, _LAST_SUCCESS)} > {REPLICA_AGE_DAYS} * {seconds("1d")}
 unless {ON_SYNC} {_DISABLED}""",
         for_="15m",
         summary="The replica of a system at another site is too old.",
@@ -70,7 +71,7 @@ unless {ON_SYNC} {_DISABLED}""",
         identity=API_KEY,
         # A key that is not used is no loss; where it is not known when it was used, it counts.
         expr=f"""\
-{by(API_KEY, "vergewatch_api_key_expiry_timestamp_seconds")} - time() < {API_KEY_SECONDS:.0f}
+{by(API_KEY, _EXPIRES)} - time() < {API_KEY_WEEKS} * {seconds("7d")}
 unless on (system_name, api_key_id) (
   time() - {by(API_KEY, "vergewatch_api_key_last_login_timestamp_seconds")} > {seconds("7d")}
 )""",

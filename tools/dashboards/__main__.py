@@ -4,7 +4,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import doctor, exporter, protection, recovery, storage, systems, vm
+from tools.dashboards import (
+    doctor,
+    exporter,
+    networks,
+    nodes,
+    protection,
+    recovery,
+    storage,
+    systems,
+    tenants,
+    vm,
+)
 
 
 def files() -> Mapping[str, str]:
@@ -12,7 +23,10 @@ def files() -> Mapping[str, str]:
     pages = (
         systems.page(),
         vm.page(),
+        nodes.page(),
         storage.page(),
+        networks.page(),
+        tenants.page(),
         protection.page(),
         recovery.page(),
         doctor.page(),

@@ -23,6 +23,7 @@ A_VM = ", ".join(VM)
 A_SYNC = ", ".join(SYNC)
 AN_API_KEY = ", ".join(API_KEY)
 DAY = 86_400
+REPLICA_AGE_SECONDS = thresholds.REPLICA_AGE_DAYS * DAY
 EXPIRES_SOON = 30 * DAY
 EXPIRY: Steps = ((0, "orange"), (EXPIRES_SOON, "green"))
 DUE = largest(A_VM, every("vm_snapshot_due_timestamp_seconds"))
@@ -126,7 +127,7 @@ def _numbers() -> Panels:
             "Time since the last run without an error, of the sync for which it is longest.",
             f"max(time() - {SUCCEEDED} and {ON_SYNC} {ENABLED})",
             unit=SECONDS,
-            steps=[(thresholds.REPLICA_AGE_SECONDS, "orange")],
+            steps=[(REPLICA_AGE_SECONDS, "orange")],
             empty="no syncs",
         ),
         "Serious alarms": number(
@@ -211,7 +212,7 @@ def _outgoing() -> Panel:
                 "Last good replica",
                 expr=f"time() - {SUCCEEDED}",
                 unit=SECONDS,
-                steps=[(0, "green"), (thresholds.REPLICA_AGE_SECONDS, "orange")],
+                steps=[(0, "green"), (REPLICA_AGE_SECONDS, "orange")],
             ),
             Column(
                 "Last run",

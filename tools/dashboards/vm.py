@@ -54,13 +54,13 @@ def page() -> Page:
             "Disks": {**_disk_graphs(), "Disks": _disks()},
             "Network": {**_traffic(), "Network cards": _cards()},
             "Guest": {**_filesystems(), "Guest information": _guest()},
-            "Snapshots": _snapshots(),
             "Properties and recovery": {
                 "Properties": _properties(),
                 **_recovery(),
                 "Question": _question(),
                 "Devices": _devices(),
             },
+            "Snapshots": _snapshots(),
         },
     )
 

@@ -65,6 +65,7 @@ def create_world(
     log_templates: Mapping[str, LogTemplate | None] | None = None,
     stopped_share: float = 0.06,
     powerstate: PowerState = "observed",
+    gpus: int = 0,
     drives_per_node: int = DRIVES_PER_NODE,
     vnets: int = 6,
     tenants: int = 2,
@@ -78,6 +79,7 @@ def create_world(
         stopped_share: Share of VMs that are off, 0 to 1.
         powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was
             requested; no source documents it.
+        gpus: How many GPUs the nodes have together.
         drives_per_node: Physical drives, at most about 20.
         vnets: Networks, at least 5.
         tenants: Tenants, at least 1.
@@ -91,6 +93,7 @@ def create_world(
         log_templates=log_templates,
         powerstate=powerstate,
     )
+    world.gpus = gpus
     _Factory(world, drives_per_node).fill(
         clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
     )

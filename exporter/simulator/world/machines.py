@@ -109,10 +109,10 @@ class Drive:
     reads_per_second: float
     writes_per_second: float
     physical: bool = False
-    attached: bool = True
-    columns: dict[str, Any] = field(default_factory=dict)
     hardware: Hardware | None = None
     """Of a physical drive."""
+    attached: bool = True
+    columns: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -56,6 +56,8 @@ class WorldState:
         self.started_at = start
         self.system_name = system_name
         self.version = "26.1.8"
+        self.gpus = 0
+        """How many GPUs its nodes have together."""
         self.powerstate = powerstate
         self.users: list[User] = [User(1, "admin"), User(2, "anna"), User(3, "jonas")]
         self.keys = Keys()

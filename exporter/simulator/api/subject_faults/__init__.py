@@ -11,6 +11,7 @@ _SUBJECTS = (
     "certificates",
     "clusters",
     "networks",
+    "nodes",
     "protection",
     "storage",
     "tenants",
