@@ -921,40 +921,6 @@ PROTECTION = (
          (steady(EXPIRES, 600), rising(USED_AT, 0, 60)), {30: [OF_API_KEY]}),
 )  # fmt: skip
 
-DUE = f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}"
-SYNC_FAILED = steady(f"vergewatch_replication_failed{{{SYNC}}}", 1)
-SUCCEEDED = f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}"
-ENABLED = f"vergewatch_replication_enabled{{{SYNC}}}"
-EXPIRES = f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}"
-USED_AT = f"vergewatch_api_key_last_login_timestamp_seconds{{{API_KEY}}}"
-WEEK = 604_800
-
-PROTECTION = (
-    Case("VergeVMSnapshotOverdue", "the next snapshot is not due yet",
-         (steady(DUE, 20_000),), silent=(40, 300)),
-    Case("VergeVMSnapshotOverdue", "a snapshot is taken in time, again and again",
-         (rising(DUE, 30, 60),), silent=(40, 300)),
-    Case("VergeVMSnapshotOverdue", "fires half an hour after a snapshot was due",
-         (steady(DUE, 3570),), {91: [OF_VM]}, (59, 88)),
-    Case("VergeReplicationFailing", "the sync is disabled",
-         (SYNC_FAILED, steady(ENABLED, 0)), silent=(70, 200)),
-    Case("VergeReplicationFailing", "the sync is enabled",
-         (SYNC_FAILED, steady(ENABLED, 1)), {70: [OF_SYNC]}),
-    Case("VergeReplicationFailing", "retries succeed within the hour",
-         (then(f"vergewatch_replication_failed{{{SYNC}}}", "1x50 0x10 1x50 0x100"),),
-         silent=(55, 110, 150)),
-    Case("VergeReplicaTooOld", "the last success was yesterday",
-         (steady(SUCCEEDED, -100_000),), silent=(30, 300)),
-    Case("VergeReplicaTooOld", "the sync is disabled",
-         (steady(SUCCEEDED, -200_000), steady(ENABLED, 0)), silent=(30, 300)),
-    Case("VergeAPIKeyExpiring", "the key expires later",
-         (steady(EXPIRES, 4 * WEEK),), silent=(30, 300)),
-    Case("VergeAPIKeyExpiring", "the key was not used for a week",
-         (steady(EXPIRES, 600), steady(USED_AT, -WEEK - 1)), silent=(30, 300)),
-    Case("VergeAPIKeyExpiring", "the key is used",
-         (steady(EXPIRES, 600), rising(USED_AT, 0, 60)), {30: [OF_API_KEY]}),
-)  # fmt: skip
-
 CASES = (
     *PROTECTION,
     *DOWN,
