@@ -17,6 +17,7 @@ from exporter.collectors import (
     recovery,
     system,
     update_settings,
+    vm_tags,
     vms,
 )
 
@@ -36,6 +37,7 @@ COLLECTORS = tuple(
         machine_devices,
         doctor,
         recovery,
+        vm_tags,
     )
 )
 FAMILIES = tuple(family for collector in COLLECTORS for family in collector.families)

@@ -1,6 +1,6 @@
 """Puts one system's inventories on the page."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ class PagePublisher:
     Args:
         meter: Receives the render duration; also the system's key in the cache.
         recovery: The recovery of the same system, whose metrics are on the same page.
+        also: Another page that receives each inventory.
 
     """
 
@@ -33,12 +34,14 @@ class PagePublisher:
         meter: SystemMeter,
         clock: Clock,
         recovery: Recovery | None,
+        also: Callable[[Inventory | None, SystemReport], None] = lambda *_: None,
     ) -> None:
         self.recovery = recovery
         self._renderer = Renderer(families)
         self._cache = cache
         self._meter = meter
         self._clock = clock
+        self._also = also
         self._logged: frozenset[str] = frozenset()
         self._is_retired = False
 
@@ -62,3 +65,4 @@ class PagePublisher:
         for label in sorted(duplicates - self._logged):
             log.warning("series.duplicate", system=report.system_name, labels=label)
         self._logged |= duplicates
+        self._also(inventory, report)

@@ -20,6 +20,7 @@ from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
+from exporter.daemon.vendor_page import VendorPage
 from exporter.daemon.watched_system import WatchedSystem
 from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
@@ -45,6 +46,7 @@ class SystemBuilder:
         tasks: The task group of all pollers: a bug in one of them ends the process.
         journal: The journal of recovery.
         alerting: Provides the silences that hold recovery.
+        vendor: The page with the vendor's names.
 
     """
 
@@ -56,6 +58,7 @@ class SystemBuilder:
         clock: Clock,
         journal: JournalHandle,
         alerting: Alerting,
+        vendor: VendorPage,
     ) -> None:
         self._tasks = tasks
         self._cache = cache
@@ -63,6 +66,7 @@ class SystemBuilder:
         self._clock = clock
         self._journal = journal
         self._alerting = alerting
+        self._vendor = vendor
 
     def start(
         self,
@@ -87,7 +91,14 @@ class SystemBuilder:
         _share_refusals(settings, clients)
         worker = self._recovery_worker(settings, clients, sessions[3:], meter, name)
         recovery = worker.recovery if worker is not None else None
-        publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
+        publisher = PagePublisher(
+            _families(settings),
+            self._cache,
+            meter,
+            self._clock,
+            recovery,
+            also=self._vendor.publisher(meter),
+        )
         source = _source(client, settings, same.source if same is not None else None)
         doctor = Doctor()
         poller = Poller(
