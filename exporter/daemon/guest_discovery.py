@@ -14,6 +14,7 @@ from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import Inventory, SystemReport
 from exporter.telemetry import SystemMeter
+from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 
 class SystemState(NamedTuple):
@@ -83,6 +84,8 @@ class GuestDiscovery:
 
 def _selected(states: Sequence[SystemState], query: TargetQuery) -> Sequence[SystemState]:
     """Return the systems that *query* asks for."""
+    if query.tag and not any(_has_tags(one.report) for one in states):
+        raise ValueError("the parameter tag needs the tags of VMs: set discovery.tags")
     if not query.system:
         return states
     by_name = {one.report.system_name.casefold(): one for one in states}
@@ -96,3 +99,7 @@ def _selected(states: Sequence[SystemState], query: TargetQuery) -> Sequence[Sys
             f"known are {', '.join(one.report.system_name for one in states)}"
         )
     return [one for name, one in by_name.items() if name in query.system]
+
+
+def _has_tags(report: SystemReport) -> bool:
+    return any(table.table == TAG_MEMBERS.name for table in report.tables)
