@@ -204,8 +204,6 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     """By the key of each node with VMs that run, the newest update of their status, in Unix seconds
     of VergeOS."""
     frozen: FrozenStatus = FrozenStatus()
-    doctor: tuple[CheckResult, ...] = ()
-    """The results of every check, in the order of the doctor's list."""
 
 
 class PollResult(NamedTuple):
@@ -376,3 +374,5 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     the host, and the system is not up."""
     frozen: bool | None = False
     """Whether VergeOS updates the status of no VM that runs; ``None`` if that is not known."""
+    doctor: tuple[CheckResult, ...] = ()
+    """The results of the doctor's checks, in the order of its list; none if it is off."""

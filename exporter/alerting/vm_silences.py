@@ -87,6 +87,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeRecoveryKeyReadOnly",
             "VergeRecoveryNotReady",
             "VergeRecoveryPausedTooLong",
+            "VergeClusterReduced",
             "VergeTableFailing",
             "VergeRowsSkipped",
             "VergeAPIBudgetLow",
@@ -100,7 +101,9 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
         ),
     ),
     "severity": LabelValues(("warning", "critical"), ("info", "none")),
-    "layer": LabelValues(("vm", "node", "system", "recovery"), ("exporter", "inhibitor")),
+    "layer": LabelValues(
+        ("vm", "node", "system", "recovery"), ("exporter", "inhibitor", "platform")
+    ),
 }
 """The names are those of the daemon's own alerts and of the alert rules for Prometheus."""
 

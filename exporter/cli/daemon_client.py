@@ -1,4 +1,4 @@
-"""The HTTP client of a running daemon's recovery API."""
+"""The HTTP client of a running daemon's APIs: of recovery, and of the doctor."""
 
 import base64
 import getpass
@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import msgspec
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.errors import ConfigError, UnavailableError
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
@@ -71,6 +72,10 @@ class DaemonClient:
             raise ConfigError(f"{_bare(url)!r} is not a URL such as {DEFAULT_URL}")
         self._token = token
 
+    def doctor(self, system: str | None) -> DoctorResponse:
+        query = urlencode(msgspec.to_builtins(DoctorQuery(system)))
+        return self._exchange("GET", f"{DOCTOR_PATH}?{query}", DoctorResponse, {})
+
     def status(self, system: str | None) -> StatusResponse:
         return self._get("", SystemQuery(system), StatusResponse)
 
@@ -93,10 +98,11 @@ class DaemonClient:
 
     def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
         headers = {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}
-        return self._exchange("POST", f"/{kind}", CommandResponse, headers, body)
+        return self._exchange("POST", f"{API_ROOT}/{kind}", CommandResponse, headers, body)
 
     def _get(self, path: str, query: SystemQuery, kind: type[T]) -> T:
-        return self._exchange("GET", f"{path}?{urlencode(msgspec.to_builtins(query))}", kind, {})
+        place = f"{API_ROOT}{path}?{urlencode(msgspec.to_builtins(query))}"
+        return self._exchange("GET", place, kind, {})
 
     def _exchange(
         self,
@@ -114,7 +120,7 @@ class DaemonClient:
         content = msgspec.json.encode(body) if body is not None else None
         try:
             # Redirects are not followed: one would send the token to another server.
-            place = f"{self._url.path.rstrip('/')}{API_ROOT}{path}"
+            place = self._url.path.rstrip("/") + path
             connection.request(method, place, content, headers)
             response = connection.getresponse()
             raw = response.read(MAX_BYTES)
@@ -128,14 +134,11 @@ class DaemonClient:
         finally:
             connection.close()
         if response.status != HTTPStatus.OK:
-            raise self._refused(response, raw)
+            raise self._refused(path, response, raw)
         try:
             return msgspec.json.decode(raw, type=kind)
         except msgspec.DecodeError:
-            raise ConfigError(
-                f"{self._address} is not a Vergewatch daemon of this version; "
-                f"check --url ({URL_VARIABLE})"
-            ) from None
+            raise self._another_version() from None
 
     def _unreachable(self, error: Exception) -> str:
         match error:
@@ -149,7 +152,13 @@ class DaemonClient:
                 reason = "check that the daemon is running and listens there"
         return f"cannot reach a daemon at {self._address}: {reason} (--url or {URL_VARIABLE})"
 
-    def _refused(self, response: HTTPResponse, raw: bytes) -> ConfigError:
+    def _another_version(self) -> ConfigError:
+        return ConfigError(
+            f"{self._address} is not a Vergewatch daemon of this version; "
+            f"check --url ({URL_VARIABLE})"
+        )
+
+    def _refused(self, path: str, response: HTTPResponse, raw: bytes) -> ConfigError:
         text = _error_of(raw)
         challenge = response.headers.get("WWW-Authenticate", "").lower()
         match response.status:
@@ -163,6 +172,8 @@ class DaemonClient:
                     f"{self._address} refuses the token; use the value of recovery.token in the "
                     "settings of the daemon"
                 )
+            case 404 if not text and not path.startswith(API_ROOT):
+                return self._another_version()
             case 404 if not text:
                 return ConfigError(
                     f"{self._address} has no recovery API: recovery is off, or it is not a "

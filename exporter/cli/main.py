@@ -1,8 +1,9 @@
 """
 The command line.
 
-Exit codes: 0 success, 1 a failure, 2 an invalid option or setting. A command imports what it needs
-when it runs: `vergewatch explain` loads neither the server nor the simulator.
+Exit codes: 0 success, 1 a failure, 2 an invalid option or setting; `doctor` also has 3 and 4. A
+command imports what it needs when it runs: `vergewatch explain` loads neither the server nor the
+simulator.
 """
 
 import asyncio
@@ -275,8 +276,9 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, recovery
+    from exporter.cli import backtest, doctor, recovery
 
+    command.command()(doctor.doctor)
     command.command()(recovery.explain)
     command.command()(backtest.backtest)
     command.add_typer(recovery.commands)

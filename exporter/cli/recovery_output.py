@@ -1,10 +1,5 @@
 """Prints what the daemon returns about recovery, for people."""
 
-import codecs
-import io
-import os
-import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.cli.console import PIPE_WIDTH, entry, new_console
 from exporter.formatting import counted, lasting, moment, plain, time_of_day
 from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
@@ -39,8 +35,6 @@ from exporter.recovery.report.responses import (
 )
 from exporter.recovery.report.summary_text import summary_text
 
-PIPE_WIDTH = 400
-"""Output that is not read in a terminal is practically not wrapped, so that it can be searched."""
 MAX_VMS = 20
 MAX_UNKNOWN = 20
 """Unknown templates that are printed beside the others."""
@@ -54,7 +48,6 @@ STYLES: Mapping[Tone, str] = {
     Tone.BAD: "bold red",
 }
 EVENT_STYLES = {"action": "cyan", "command": "bold"}
-ASCII = {"→": "->", "“": '"', "”": '"', "…": "..."}
 RESULTS = {
     "pause": "recovery is paused",
     "resume": "no pause is in force",
@@ -69,28 +62,28 @@ RESULTS = {
 
 def print_explanation(found: Explanation, *, asked: str) -> None:
     """Print the sentence, the facts, the guards and the history."""
-    console = _console()
+    console = new_console()
     console.print(Text(plain(found.sentence), style="bold"))
     look = present_state(found.state)
     if asked not in (found.vm, str(found.vm_key)) and asked.lower() != found.uuid.lower():
-        console.print(_entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
+        console.print(entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
     state = Text.assemble("state: ", (look.label, STYLES[look.tone]))
     state.append(f" (system {plain(found.system)}, key {found.vm_key})")
-    console.print(_entry("  ", state))
+    console.print(entry("  ", state))
     if found.enrolled is not None:
         policy = "" if found.policy == Policy.NO else f"{found.policy}: "
         source = f" ({policy}{found.policy_source})" if found.policy else ""
-        console.print(_entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
+        console.print(entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
     if found.failed_guard is not None or found.decision is not None:
-        console.print(_entry("  ", _decision(found)))
+        console.print(entry("  ", _decision(found)))
     if found.suppressed_by:
         text = f"if it crashed now: no action ({found.suppressed_by})"
-        console.print(_entry("  ", Text(plain(text), style="yellow")))
+        console.print(entry("  ", Text(plain(text), style="yellow")))
     if found.fixes:
         console.print()
         console.print(Text("What to do:", style="bold"))
         for fix in found.fixes:
-            console.print(_entry("  - ", fix))
+            console.print(entry("  - ", fix))
     if found.guards:
         console.print()
         when = f" at {moment(found.as_of)}" if found.as_of is not None else ""
@@ -118,7 +111,7 @@ def _decision(found: Explanation) -> str:
 
 def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
     """Print each system with its VMs in trouble."""
-    console = _console()
+    console = new_console()
     if answer.settings_problem:
         console.print(Text(plain(answer.settings_problem), style="bold red"))
     if not answer.systems:
@@ -140,9 +133,9 @@ def _print_system(
     )
     console.print(head)
     for line in _details(status):
-        console.print(_entry("  ", line))
+        console.print(entry("  ", line))
     for question in status.questions:
-        console.print(_entry("  ", Text(plain(_question(question)), STYLES[Tone.WARN])))
+        console.print(entry("  ", Text(plain(_question(question)), STYLES[Tone.WARN])))
     if vms:
         table = _table()
         for vm in vms[:MAX_VMS]:
@@ -150,7 +143,7 @@ def _print_system(
             table.add_row(Text(state.label, STYLES[state.tone]), plain(vm.sentence))
         console.print(Padding(table, (0, 0, 0, 2)))
     if len(vms) > MAX_VMS:
-        console.print(_entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
+        console.print(entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
 
 
 def _trouble(status: SystemRecoveryStatus) -> str:
@@ -209,7 +202,7 @@ def _in_force(name: str, command: CommandInForce) -> str:
 
 def print_log(answer: LogResponse) -> None:
     """Print the events, newest first."""
-    console = _console()
+    console = new_console()
     events = answer.events
     if not events:
         console.print("No events are recorded.")
@@ -227,7 +220,7 @@ def print_log(answer: LogResponse) -> None:
 
 def print_report(answer: ReportResponse) -> None:
     """Print the summary of each system."""
-    console = _console()
+    console = new_console()
     if not answer.summaries:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
@@ -235,12 +228,12 @@ def print_report(answer: ReportResponse) -> None:
         console.print(Text(plain(headline), "bold"))
         for line in lines:
             text = line.lstrip()
-            console.print(_entry(line.removesuffix(text), text))
+            console.print(entry(line.removesuffix(text), text))
 
 
 def print_receipts(answer: CommandResponse) -> None:
     """Print the effect of a command in each system."""
-    console = _console()
+    console = new_console()
     for receipt in answer.commands:
         console.print(Text(plain(_result(receipt))), soft_wrap=True)
 
@@ -260,7 +253,7 @@ def _result(receipt: CommandReceipt) -> str:
 
 def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
     """Print the meanings in each system; of the unknown templates, all if *unknown*."""
-    console = _console()
+    console = new_console()
     if not answer.systems:
         console.print("Recovery is off in every system.")
     for number, system in enumerate(answer.systems):
@@ -272,12 +265,12 @@ def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
         title = f"{system.system}: {counted(len(system.unknown), 'unknown template')}"
         console.print(Text(plain(title), style="bold"))
         for status in shown:
-            console.print(_entry("  ", Text(plain(status.template), "yellow")))
+            console.print(entry("  ", Text(plain(status.template), "yellow")))
             for line in _facts_of(status):
-                console.print(_entry("    ", line))
+                console.print(entry("    ", line))
         if len(shown) < len(system.unknown):
             more = len(system.unknown) - len(shown)
-            console.print(_entry("  ", f"and {more} more; --unknown prints all"))
+            console.print(entry("  ", f"and {more} more; --unknown prints all"))
 
 
 def _print_known(console: Console, system: SystemPatterns) -> None:
@@ -347,41 +340,5 @@ def _table(*, fixed: int = 1) -> Table:
     return table
 
 
-def _entry(mark: str, text: str | Text) -> Table:
-    """Return *text* after *mark*, its wrapped lines indented like its first."""
-    table = Table.grid()
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(mark, Text(plain(text)) if isinstance(text, str) else text)
-    return table
-
-
 def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _replace(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - standard output only encodes
-    lost = error.object[error.start : error.end]
-    return "".join(ASCII.get(char, "?") for char in lost), error.end
-
-
-def _console() -> Console:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        codecs.register_error("vergewatch", _replace)
-        sys.stdout.reconfigure(errors="vergewatch")
-    console = Console(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
-        return console
-    width = None if "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width, file=_Unpadded())
-
-
-class _Unpadded(io.StringIO):
-    """Standard output without the spaces that fill up the cells of a table."""
-
-    def write(self, text: str) -> int:
-        return sys.stdout.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
-
-    def flush(self) -> None:
-        sys.stdout.flush()

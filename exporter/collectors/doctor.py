@@ -8,7 +8,7 @@ from exporter.model import CheckResult, Level
 
 def checks(view: RenderView) -> Items:
     """Return each check that was not skipped, once for each level."""
-    results = [result for result in view.inventory.doctor if not result.skipped]
+    results = [result for result in view.report.doctor if not result.skipped]
     return Items(
         [(view.system, result.check, level) for result in results for level in Level],
         [_has(result, level) for result in results for level in Level],
@@ -21,7 +21,7 @@ def _has(result: CheckResult, level: Level) -> bool:
 
 def findings(view: RenderView) -> Items:
     """Return what the checks found."""
-    found = [(one.check, finding) for one in view.inventory.doctor for finding in one.findings]
+    found = [(one.check, finding) for one in view.report.doctor for finding in one.findings]
     return Items(
         [(view.system, check, escape(one.subject), one.level) for check, one in found],
         [one for _, one in found],

@@ -1,15 +1,16 @@
-"""Puts one system's inventories on the page."""
+"""Puts one system's inventories on the page, with what the doctor finds in them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import structlog
 
 from exporter.clock import Clock
+from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
-from exporter.model import Inventory, SystemReport
+from exporter.model import CheckResult, Inventory, SystemReport
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter
 
@@ -23,6 +24,7 @@ class PagePublisher:
     Args:
         meter: Receives the render duration; also the system's key in the cache.
         recovery: The recovery of the same system, whose metrics are on the same page.
+        doctor: Examines each inventory; None if it is off.
         also: Another page that receives each inventory.
 
     """
@@ -34,9 +36,11 @@ class PagePublisher:
         meter: SystemMeter,
         clock: Clock,
         recovery: Recovery | None,
+        doctor: Doctor | None,
         also: Callable[[Inventory | None, SystemReport], None] = lambda *_: None,
     ) -> None:
         self.recovery = recovery
+        self._doctor = doctor
         self._renderer = Renderer(families)
         self._cache = cache
         self._meter = meter
@@ -45,9 +49,15 @@ class PagePublisher:
         self._logged: frozenset[str] = frozenset()
         self._is_retired = False
 
-    def use(self, families: Iterable[Family]) -> None:
-        """Render other families from the next inventory on."""
+    def use(self, families: Iterable[Family], doctor: Doctor | None) -> None:
+        """Render other families from the next inventory on, with the results of *doctor*."""
         self._renderer = Renderer(families)
+        self._doctor = doctor
+
+    @property
+    def examined(self) -> Sequence[CheckResult]:
+        """The last results of the doctor; none if it is off."""
+        return self._doctor.results if self._doctor is not None else ()
 
     def retire(self) -> None:
         """Publish nothing any more: another publisher has the place on the page."""
@@ -57,6 +67,8 @@ class PagePublisher:
         started = self._clock.monotonic()
         if self.recovery is not None:
             report = msgspec.structs.replace(report, recovery=self.recovery.report)
+        if self._doctor is not None:
+            report = self._doctor.examine(inventory, report, now=self._clock.now())
         rendered = self._renderer.render(inventory, report)
         if self._is_retired or not self._cache.put(self._meter, rendered):
             return  # the system is no longer monitored

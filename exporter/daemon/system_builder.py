@@ -11,6 +11,7 @@ import structlog
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
+from exporter.collectors import doctor
 from exporter.collectors.inventory import join
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
@@ -97,13 +98,13 @@ class SystemBuilder:
             meter,
             self._clock,
             recovery,
+            _doctor(settings, memory),
             also=self._vendor.publisher(meter),
         )
         source = _source(client, settings, same.source if same is not None else None)
-        doctor = Doctor()
         poller = Poller(
             source,
-            lambda *rows, **about: doctor.examine(join(*rows, **about)),
+            join,
             publisher,
             plan_of(settings, source),
             name=meter.system_name,
@@ -126,6 +127,7 @@ class SystemBuilder:
             clients,
             sessions,
             meter,
+            memory,
             request_memory,
             name,
             recovery,
@@ -152,7 +154,7 @@ class SystemBuilder:
             for client in watched.clients:
                 client.use(limits_of(settings.api))
         if settings.collectors != before.collectors:
-            watched.publisher.use(_families(settings))
+            watched.publisher.use(_families(settings), _doctor(settings, watched.memory))
         if _tables(settings) != _tables(before):
             watched = watched._replace(source=_source(watched.client, settings, watched.source))
         if _polled(settings) != _polled(before):
@@ -262,6 +264,16 @@ def _polled(settings: ResolvedSystem) -> object:
 
 def _families(settings: ResolvedSystem) -> list[Family]:
     return [family for one in settings.collectors for family in one.families]
+
+
+def _doctor(settings: ResolvedSystem, memory: SystemMemory) -> Doctor | None:
+    """Return a doctor that goes on with the findings in *memory*; None if it is off."""
+    if doctor.COLLECTOR not in settings.collectors:
+        return None
+    return Doctor(
+        since=memory.remembered.findings,
+        remember=lambda findings: memory.remember(findings=findings),
+    )
 
 
 def _source(

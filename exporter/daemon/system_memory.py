@@ -3,6 +3,8 @@
 import os
 import re
 import threading
+from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     """Until when the system asked to wait, in seconds since 1970; 0 if it did not."""
     wait_because: str = ""
     """The answer that asked for it."""
+    findings: Mapping[str, Mapping[str, datetime]] = {}
+    """When each finding of the doctor was first found, by check and subject."""
 
 
 class SystemMemory:

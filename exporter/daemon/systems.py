@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
@@ -71,12 +70,7 @@ class SystemManager:
 
     def reports(self) -> Sequence[SystemReport]:
         """Return the report of each system, in the order of the configuration."""
-        return [
-            watched.poller.report
-            if watched.recovery is None
-            else msgspec.structs.replace(watched.poller.report, recovery=watched.recovery.report)
-            for watched in self._watched
-        ]
+        return [watched.report() for watched in self._watched]
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system, in the order of the configuration."""

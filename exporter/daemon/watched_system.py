@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
+from exporter.model import SystemReport
 from exporter.polling.poller import Poller
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter
@@ -27,6 +30,7 @@ class WatchedSystem(NamedTuple):
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
+    memory: SystemMemory
     request_memory: RequestMemory
     name: SystemName
     recovery: Recovery | None
@@ -36,6 +40,14 @@ class WatchedSystem(NamedTuple):
     def client(self) -> VergeOSClient:
         """The polling client."""
         return self.clients[0]
+
+    def report(self) -> SystemReport:
+        """Return the state of its polling, of its recovery, and what the doctor found."""
+        return msgspec.structs.replace(
+            self.poller.report,
+            recovery=self.recovery.report if self.recovery is not None else None,
+            doctor=tuple(self.publisher.examined),
+        )
 
     def stays(self, settings: ResolvedSystem) -> bool:
         """Return whether it goes on running by *settings*: same name, address, trust and login."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from exporter.model import Finding, Inventory, Level
+from exporter.model import Finding, Inventory, Level, SystemReport
 
 
 class Check(NamedTuple):
@@ -31,3 +31,12 @@ class Check(NamedTuple):
     """Whether VergeOS shows its tables to administrators only, as far as that is known."""
     depends_on_time: bool = False
     """Whether its findings change although its tables do not."""
+    examine_polling: Callable[[SystemReport], Iterable[Finding]] | None = None
+    """If given, it is called instead of `examine`: the check is about how polling does."""
+    always_skipped: str = ""
+    """Why the doctor cannot check this at all; empty if it can."""
+
+
+def finds_nothing(_: Inventory) -> Iterable[Finding]:
+    """Stand in for `Check.examine` of a check that does not look at inventories."""
+    return ()

@@ -1,7 +1,8 @@
 """Runs every check on an inventory, and remembers since when each finding is there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -9,7 +10,10 @@ import msgspec
 from exporter.doctor.check import Check
 from exporter.doctor.registry import CHECKS
 from exporter.exposition.view import identical
-from exporter.model import CheckResult, Finding, Inventory
+from exporter.model import CheckResult, Finding, Inventory, SystemReport
+
+Since = Mapping[str, Mapping[str, datetime]]
+"""When each finding was first found, by check and subject."""
 
 
 class _Known(NamedTuple):
@@ -23,50 +27,100 @@ class Doctor:
     Examines the inventories of one system, one after the other.
 
     A result stays the same object while it is equal, so that it is rendered only when it changes.
+
+    Args:
+        since: When earlier findings were first found: those that are still there keep their time.
+        remember: Called with all of these times when one of them changes.
+
     """
 
-    def __init__(self, checks: Sequence[Check] = CHECKS) -> None:
+    def __init__(
+        self,
+        checks: Sequence[Check] = CHECKS,
+        *,
+        since: Since = MappingProxyType({}),
+        remember: Callable[[Since], None] = lambda _: None,
+    ) -> None:
         self._checks = checks
         self._known: dict[str, _Known] = {}
-        self._since: dict[tuple[str, str], datetime] = {}
-        """By check and subject; kept while a check is skipped."""
-        self._results: tuple[CheckResult, ...] = ()
+        self._since = since
+        """Of a check that is skipped, it is kept."""
+        self._remember = remember
+        self.results: tuple[CheckResult, ...] = ()
+        """Of the last examination."""
 
-    def examine(self, inventory: Inventory) -> Inventory:
-        """Return *inventory* with the results of every check."""
-        results = tuple(self._examined(check, inventory) for check in self._checks)
-        if not identical(results, self._results):
-            self._results = results
-        return msgspec.structs.replace(inventory, doctor=self._results)
+    def examine(
+        self, inventory: Inventory | None, report: SystemReport, *, now: datetime
+    ) -> SystemReport:
+        """
+        Return *report* with the results of every check.
 
-    def _examined(self, check: Check, inventory: Inventory) -> CheckResult:
-        sources = tuple(inventory.sources.get(table) for table in check.tables)
+        Args:
+            inventory: What was polled; None if nothing is recent enough.
+            report: How the polling does.
+            now: The time of what is found.
+
+        """
+        before = self._since
+        results = tuple(self._examined(check, inventory, report, now) for check in self._checks)
+        if not identical(results, self.results):
+            self.results = results
+        if self._since != before:
+            self._remember(self._since)
+        return msgspec.structs.replace(report, doctor=self.results)
+
+    def _examined(
+        self, check: Check, inventory: Inventory | None, report: SystemReport, now: datetime
+    ) -> CheckResult:
+        rows = inventory.sources if inventory is not None else {}
+        sources = tuple(rows.get(table) for table in check.tables)
         known = self._known.get(check.name)
-        if known is not None and identical(sources, known.sources) and not check.depends_on_time:
+        is_settled = not (
+            None in sources or check.depends_on_time or check.examine_polling is not None
+        )
+        if known is not None and is_settled and identical(sources, known.sources):
             return known.result
-        result = self._result(check, inventory, sources)
+        skipped = check.always_skipped or _skipped(check, sources, report)
+        if skipped:
+            result = CheckResult(check.name, skipped=skipped)
+        elif check.examine_polling is not None:
+            result = self._dated(check, check.examine_polling(report), now)
+        elif inventory is not None:
+            result = self._dated(check, check.examine(inventory), now)
+        else:
+            result = CheckResult(check.name)
         if known is not None and known.result == result:
             result = known.result
         self._known[check.name] = _Known(sources, result)
         return result
 
-    def _result(
-        self, check: Check, inventory: Inventory, sources: tuple[object, ...]
-    ) -> CheckResult:
-        for table, rows in zip(check.tables, sources, strict=True):
-            if rows is None:
-                return CheckResult(check.name, skipped=f"there are no fresh rows of {table}")
-            if check.needs_rows and not rows:
-                return CheckResult(check.name, skipped=f"VergeOS shows no rows of {table}")
-        findings = tuple(
-            self._dated(check.name, finding, inventory.taken_at)
-            for finding in check.examine(inventory)
+    def _dated(self, check: Check, findings: Iterable[Finding], now: datetime) -> CheckResult:
+        """Return the result with *findings*, each with the time at which it was first found."""
+        before = self._since.get(check.name, {})
+        dated = tuple(
+            msgspec.structs.replace(one, since=before.get(one.subject, now)) for one in findings
         )
-        found = {(check.name, finding.subject) for finding in findings}
-        for gone in [key for key in self._since if key[0] == check.name and key not in found]:
-            del self._since[gone]
-        return CheckResult(check.name, findings)
+        found = {check.name: {one.subject: one.since for one in dated if one.since}}
+        others = {name: times for name, times in self._since.items() if name != check.name}
+        self._since = others | found if dated else others
+        return CheckResult(check.name, dated)
 
-    def _dated(self, check: str, finding: Finding, now: datetime) -> Finding:
-        since = self._since.setdefault((check, finding.subject), now)
-        return msgspec.structs.replace(finding, since=since)
+
+def _skipped(check: Check, sources: Sequence[object], report: SystemReport) -> str:
+    """Return why *check* cannot be made; empty if it can."""
+    for table, rows in zip(check.tables, sources, strict=True):
+        if rows is None:
+            return _missing(table, report)
+        if check.needs_rows and not rows:
+            return f"VergeOS shows no rows of {table} to this user"
+    return ""
+
+
+def _missing(table: str, report: SystemReport) -> str:
+    """Return why there are no rows of *table*."""
+    state = next((one for one in report.tables if one.table == table), None)
+    if state is None:
+        return f"{table} is not polled: its collector is off"
+    if state.error:
+        return f"{table} cannot be read: {state.error}"
+    return f"{table} was not read yet" if state.success is None else f"{table} is out of date"

@@ -1,6 +1,27 @@
-"""All checks, in the order in which they are printed."""
+"""
+All checks, in the order in which they are printed.
 
-from exporter.doctor import clusters
+A module with new checks is added to `_MODULES`.
+"""
+
+from exporter.doctor import clusters, connectivity, vsan_journal
 from exporter.doctor.check import Check
 
-CHECKS: tuple[Check, ...] = tuple(check for module in (clusters,) for check in module.CHECKS)
+_MODULES = (
+    connectivity,
+    clusters,
+    vsan_journal,
+)
+ORDER = (
+    "connectivity", "clusters", "nodes", "storage", "alarms", "updates", "versions", "fabric",
+    "fabric_speed", "networks", "certificates", "licenses", "drive_smart", "dimm_health",
+    "vsan_journal", "driver_reload", "admin_users", "mfa", "snapshot_profiles",
+    "updates_available", "network_pending", "mtu", "lldp_diversity",
+)  # fmt: skip
+"""The checks of ``vrg doctor``."""
+CHECKS: tuple[Check, ...] = tuple(
+    sorted(
+        (check for module in _MODULES for check in module.CHECKS),
+        key=lambda check: ORDER.index(check.name),
+    )
+)

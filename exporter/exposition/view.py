@@ -163,7 +163,7 @@ class RenderView:
             IDENTITY: self.inventory.identity,
             FROZEN: self.inventory.frozen,
             UPDATED: self.inventory.status_updated_at,
-            DOCTOR: self.inventory.doctor,
+            DOCTOR: self.report.doctor,
             REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from exporter import __version__
 from exporter.clock import Clock
+from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
@@ -21,6 +22,7 @@ from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
 from exporter.web.delivery import Delivery
+from exporter.web.doctor import DoctorAPI
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
@@ -156,9 +158,8 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    if path in (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS) or f"{path}/".startswith(
-        f"{API_ROOT}/"
-    ):
+    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS, DOCTOR_PATH)
+    if path in taken or f"{path}/".startswith(f"{API_ROOT}/"):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
 
@@ -189,6 +190,7 @@ class _Endpoints(NamedTuple):
         app.router.add_post(RELOAD, self.reload_settings)
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
+        app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
         if self.telemetry_path != "/":
             app.router.add_get("/", self.limited(self.status))
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
-from tests.alert_rules.promtool import RULE_FILES, Case
+from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
     DISK,
     INPUT,
@@ -24,8 +25,10 @@ from tests.alert_rules.stories import (
     USED,
     VM,
     Series,
+    finding,
     last_action,
     not_enrolled,
+    of_doctor,
     recovery,
     rising,
     running,
@@ -676,6 +679,9 @@ EXPORTER = (
            steady('up{job="vergewatch",instance="a"}', 0)),
     silent("VergeExporterRestarting", "three restarts", then(STARTED, "0 60 120 180x60"),
            at=(5, 30)),
+    silent("VergeExporterRestarting", "another job restarts",
+           then('process_start_time_seconds{job="another",instance="b"}', "0 60 120 180 240x60"),
+           at=(5, 30)),
     Case("VergeExporterRestarting", "keeps firing for 15 minutes after the window",
          (then(STARTED, "0 60 120 180 240x120"),), {58: [OF_DAEMON], 74: [OF_DAEMON]}, (3, 78)),
     silent("VergeSystemDataStale", "it is fresh", SEEN, rising(TAKEN, 0, 60)),
@@ -705,9 +711,13 @@ EXPORTER = (
            steady(f"vergewatch_table_fresh{{{TABLE}}}", 1),
            steady(f"vergewatch_table_success{{{TABLE}}}", 0)),
     silent("VergeRowsSkipped", "long ago", steady(SKIPPED, 12)),
+    Case("VergeRowsSkipped", "one row every ten minutes",
+         (then(SKIPPED, "0x9 1x9 2x9 3x9 4x9 5x9"),), {28: [OF_TABLE], 38: [OF_TABLE]}),
     silent("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
     Case("VergeRowsSkipped", "fires for another table",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),
+    Case("VergeRowsSkipped", "one value every ten minutes",
+         (then(FIELDS, "0x9 1x9 2x9 3x9 4x9 5x9"),), {28: [OF_TABLE], 38: [OF_TABLE]}),
     silent("VergeRowsSkipped", "values of one poll only", then(FIELDS, "0x5 3x100"),
            at=(10, 22, 30)),
     Case("VergeRowsSkipped", "values of two fields are skipped",
@@ -762,4 +772,27 @@ RECORDINGS = (
     ),
 )  # fmt: skip
 
-CASES = (*DOWN, *WITHOUT_RECOVERY, *OTHER_VMS, *GUESTS, *NODES, *RECOVERY, *EXPORTER, *RECORDINGS)
+DOCTOR = tuple(
+    case
+    for name, (check, level) in of_doctor().items()
+    for case in (
+        Case(name, "another check has a finding", (finding("another", level),), silent=(5, 90)),
+        *(
+            Case(name, f"its findings are {other}", (finding(check.name, other),), silent=(5, 90))
+            for other in set(Level) - {level}
+            if f'level="{level}"' in ALERTS[name].expr
+        ),
+    )
+)
+
+CASES = (
+    *DOWN,
+    *WITHOUT_RECOVERY,
+    *OTHER_VMS,
+    *GUESTS,
+    *NODES,
+    *RECOVERY,
+    *EXPORTER,
+    *RECORDINGS,
+    *DOCTOR,
+)

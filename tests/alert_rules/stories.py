@@ -5,8 +5,14 @@ A step is one evaluation of the rules. Several cases follow from each story: tha
 after its wait, that it resolves in time, and that it is frozen while another alert mutes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+from exporter.doctor.check import Check
+from exporter.doctor.registry import CHECKS
+from exporter.model import Level
+from tools.alert_rules import doctor
+from tools.alert_rules.groups import GROUPS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -26,6 +32,7 @@ OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
 INPUT = f'{SYS},input="machine_logs"'
+OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
 
 
 PLANNED_REQUESTS = 758
@@ -115,7 +122,32 @@ def lag(late: float) -> tuple[Series, ...]:
     return (
         rising(f"{name}_count{{{SCRAPED}}}", 0, 120),
         rising(f'{name}_bucket{{{SCRAPED},le="0.5"}}', 0, 120 * (1 - late)),
+        rising(f'{name}_bucket{{{SCRAPED},le="+Inf"}}', 0, 120),
     )
+
+
+def finding(check: str, level: Level) -> Series:
+    """Return a finding of the doctor."""
+    labels = f'{SYS},check="{check}",subject="it",level="{level}"'
+    return steady(f"vergewatch_doctor_finding{{{labels}}}", 1)
+
+
+def of_doctor() -> dict[str, tuple[Check, Level]]:
+    """Return a check and a level of its findings for each alert that is made of a check."""
+    (made,) = (group for group in GROUPS if group.name == "doctor")
+    names = {alert.name for alert in made.alerts}
+    found = {check.alert: (check, check.levels[0]) for check in CHECKS}
+    found |= {
+        doctor.critical_name(check): (check, Level.CRITICAL)
+        for check in CHECKS
+        if Level.CRITICAL in check.levels
+    }
+    return {name: one for name, one in found.items() if name in names}
+
+
+def _stories_of_doctor() -> Iterable[Story]:
+    for name, (check, level) in of_doctor().items():
+        yield Story(name, (finding(check.name, level),), OF_SUBJECT)
 
 
 USED = f"vergewatch_vm_guest_filesystem_used_bytes{{{DISK}}}"
@@ -306,6 +338,7 @@ STORIES = (
         (steady(f"vergewatch_config_last_reload_successful{{{SCRAPED}}}", 0),),
         OF_DAEMON,
     ),
-    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 2),), OF_SYSTEM),
+    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 1),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
+    *_stories_of_doctor(),
 )

@@ -84,7 +84,9 @@ def page(collector: Collector) -> str:
     inventory = join(
         rows, system_name="meadowlark", identity=Identity("meadowlark", "26.1.8"), taken_at=AT
     )
-    rendered = Renderer(collector.families).render(Doctor().examine(inventory), REPORT)
+    rendered = Renderer(collector.families).render(
+        inventory, Doctor().examine(inventory, REPORT, now=AT)
+    )
     return (
         PageBuilder(collector.families).page([rendered], Format.CLASSIC).plain(b"").read().decode()
     )

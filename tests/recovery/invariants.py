@@ -924,6 +924,8 @@ class InvariantChecker:
             )
         began, process, members = self._outage
         is_over = at - began >= limits.breaker_max_open_seconds or process is not self._process
+        if len({self._unit(key) for key in members}) < limit:
+            return  # it turned out to be the failure of a node
         if is_over or sum(self._is_left(key) for key in members) < limit / 2:
             return
         before = max((one.request.at for one in self.asked), default=NEVER)
@@ -962,6 +964,12 @@ class InvariantChecker:
                 and self._lives[key].not_up_since is not None]  # fmt: skip
         if len(down) < self._mass_outage() / 2:
             self._outage = NEVER, None, set()
+
+    def _unit(self, key: int) -> object:
+        """Return what a lost VM counts as: the VMs of a node that was ill count once, as it."""
+        life = self._lives[key]
+        is_ill = self._node_ill.get(life.node or 0, NEVER) >= life.up_at
+        return ("node", life.node) if is_ill else key
 
     def _is_left(self, key: int) -> bool:
         """Return whether a VM of a mass outage is down and, by the journal, not stopped."""

@@ -117,7 +117,9 @@ async def test_metrics_at_root_replace_status_page(serve: Serve) -> None:
     assert (await server.request("/")).body == b"CLASSIC plain\n"
 
 
-@pytest.mark.parametrize("path", ["", "metrics", "/{name}", "/metrics?x", "/é", "/a b", "/-/ready"])
+@pytest.mark.parametrize(
+    "path", ["", "metrics", "/{name}", "/metrics?x", "/é", "/a b", "/-/ready", "/api/v1/doctor"]
+)
 def test_invalid_telemetry_path_is_rejected(path: str, clock: HandClock) -> None:
     with pytest.raises(ConfigError, match="the telemetry path"):
         make_app(

@@ -1,11 +1,17 @@
 """All rules, by the file that has them."""
 
-from tools.alert_rules import exporter, recovery, vms
+from tools.alert_rules import doctor, exporter, recovery, vms
 from tools.alert_rules.model import Group
 
-GROUPS = (
+_WRITTEN = (
     Group("vms", "VMs and nodes", vms.ALERTS, vms.RECORDINGS),
     Group("recovery", "Recovery", recovery.ALERTS),
     Group("exporter", "Vergewatch itself, and its connection to each system", exporter.ALERTS),
+)
+"""The groups whose rules are written one by one."""
+_NAMES = frozenset(alert.name for group in _WRITTEN for alert in group.alerts)
+GROUPS = (
+    *_WRITTEN,
+    Group("doctor", "The platform, as the doctor checks it", doctor.alerts(elsewhere=_NAMES)),
 )
 ALERTS = tuple(alert for group in GROUPS for alert in group.alerts)

@@ -13,9 +13,9 @@ from tools.alert_rules.groups import ALERTS
 from tools.alert_rules.model import Alert, Inhibition, Layer, Severity
 
 NOTIFYING = (Severity.CRITICAL, Severity.WARNING)
-_OF_VMS, _OF_NODES = (
+_OF_VMS, _OF_NODES, _OF_PLATFORM = (
     tuple(one.name for one in ALERTS if one.layer is layer and one.severity in NOTIFYING)
-    for layer in (Layer.VM, Layer.NODE)
+    for layer in (Layer.VM, Layer.NODE, Layer.PLATFORM)
 )
 _VM_DOWN = ("VergeVMDown", "VergeVMUnresponsive", "VergeVMError")
 
@@ -26,6 +26,7 @@ INHIBITIONS = (
         (
             *_OF_VMS,
             *_OF_NODES,
+            *_OF_PLATFORM,
             "VergeTableFailing",
             "VergeRecoveryNotReady",
             "VergeRecoveryInputMissing",
@@ -50,6 +51,8 @@ INHIBITIONS = (
     ),
     # A failed recovery implies that the VM is down.
     Inhibition(("VergeRecoveryFailed",), _VM_DOWN, ("system_name", "vm_id")),
+    # A cluster lacks the node that is offline.
+    Inhibition(("VergeNodeOffline",), ("VergeClusterReduced",), ("system_name",)),
     # A full filesystem needs no prediction.
     Inhibition(
         ("VergeVMFilesystemAlmostFull",),

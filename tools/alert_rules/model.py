@@ -40,10 +40,15 @@ class Layer(StrEnum):
 
     VM = "vm"
     NODE = "node"
+    PLATFORM = "platform"
+    """Of VergeOS, but no VM and no node: what the doctor checks."""
     SYSTEM = "system"
     EXPORTER = "exporter"
     RECOVERY = "recovery"
     INHIBITOR = "inhibitor"
+
+
+_DASHBOARDS = {Layer.NODE: "systems", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,7 @@ class Alert:
     def _dashboard(self) -> str:
         if "vm_name" in self.identity:
             return "vm"
-        return {Layer.NODE: "systems", Layer.RECOVERY: "recovery"}.get(self.layer, "exporter")
+        return _DASHBOARDS.get(self.layer, "exporter")
 
 
 def defined(name: AlertName) -> dict[str, Any]:
