@@ -1,8 +1,8 @@
 """
 Storage tiers: status, space and repairs of each tier of each cluster, from ``cluster_tiers``.
 
-VergeOS joins the status to each row. ``progress`` and ``working`` are left out: sources differ on
-the unit of the one and on the meaning of the other.
+VergeOS joins the status to each row. ``progress`` and ``working`` are only on the vendor's page:
+sources differ on the unit of the one and on the meaning of the other.
 """
 
 from typing import Annotated
@@ -11,7 +11,7 @@ import msgspec
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import divide, gauge, group, info, or_unknown
+from exporter.exposition.collector import counter, divide, gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import (
     UNKNOWN_WORD,
@@ -42,9 +42,15 @@ class ClusterTierRow(Row, gc=False):
     tier_state: Annotated[Name | None, _status("state", "tier_state")] = None
     capacity: Annotated[Count | None, _status("capacity")] = None
     used: Annotated[Count | None, _status("used")] = None
+    allocated: Annotated[Count | None, _status("allocated")] = None
     redundant: Annotated[bool | None, _status("redundant")] = None
     encrypted: Annotated[bool | None, _status("encrypted")] = None
+    working: Annotated[bool | None, _status("working")] = None
     fullwalk: Annotated[bool | None, _status("fullwalk")] = None
+    progress: Annotated[float | None, _status("progress")] = None
+    last_walk_time_ms: Annotated[Count | None, _status("last_walk_time_ms")] = None
+    last_fullwalk_time_ms: Annotated[Count | None, _status("last_fullwalk_time_ms")] = None
+    transaction: Annotated[Count | None, _status("transaction")] = None
     repairs: Annotated[Count | None, _status("repairs")] = None
     bad_drives: Annotated[float | None, _status("bad_drives")] = None
     cur_space_throttle_ms: Annotated[float | None, _status("cur_space_throttle_ms")] = None
@@ -97,12 +103,21 @@ FAMILIES = (
           "Size of the storage tier", "capacity"),
     gauge("cluster_tier_used_bytes", TIER, "cluster_tiers.status#used",
           "Used space of the storage tier", "used"),
+    gauge("cluster_tier_allocated_bytes", TIER, "cluster_tiers.status#allocated",
+          "Space of the storage tier that is assigned to disks", "allocated"),
     gauge("cluster_tier_redundant", TIER, "cluster_tiers.status#redundant",
           "1 if the storage tier is redundant; not judged during a full walk", "redundant"),
     gauge("cluster_tier_encrypted", TIER, "cluster_tiers.status#encrypted",
           "1 if the storage tier is encrypted", "encrypted"),
     gauge("cluster_tier_full_walk", TIER, "cluster_tiers.status#fullwalk",
           "1 while a full walk of the storage tier is in progress", "fullwalk"),
+    gauge("cluster_tier_last_walk_seconds", TIER, "cluster_tiers.status#last_walk_time_ms",
+          "How long the last walk of the storage tier took", divide("last_walk_time_ms", 1000)),
+    gauge("cluster_tier_last_full_walk_seconds", TIER, "cluster_tiers.status#last_fullwalk_time_ms",
+          "How long the last full walk of the storage tier took",
+          divide("last_fullwalk_time_ms", 1000)),
+    counter("cluster_tier_transactions_total", TIER, "cluster_tiers.status#transaction",
+            "Number of the storage tier's current transaction", "transaction"),
     gauge("cluster_tier_repairs", TIER, "cluster_tiers.status#repairs",
           "Repairs of the storage tier; normal after the restart of a node, as long as they fall",
           "repairs"),

@@ -48,8 +48,8 @@ MACHINE_DRIVE_STATS = Table(
     Pace.SLOW,
     DriveStatsRow,
     key=attrgetter("parent_drive"),
-    where="physical eq false",
 )
+"""Of the disks of VMs and of the physical drives of nodes."""
 
 
 def vm_disks(view: RenderView) -> Items:

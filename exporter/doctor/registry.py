@@ -4,12 +4,13 @@ All checks, in the order in which they are printed.
 A module with new checks is added to `_MODULES`.
 """
 
-from exporter.doctor import clusters, connectivity, vsan_journal
+from exporter.doctor import clusters, connectivity, storage, vsan_journal
 from exporter.doctor.check import Check
 
 _MODULES = (
-    connectivity,
     clusters,
+    connectivity,
+    storage,
     vsan_journal,
 )
 ORDER = (

@@ -18,7 +18,7 @@ from exporter.exposition.view import Items, RenderView
 
 VM = "system_name vm_id vm_name"
 """The identity labels of everything that belongs to a VM."""
-UNITS = ("bytes_per_second", "bytes", "seconds", "ratio")
+UNITS = ("bytes_per_second", "bytes", "seconds", "ratio", "celsius")
 
 Read = Callable[[Sequence[Any]], Iterable[Any]]
 """Reads the value of each item: of all at once, in half the time of a call for each."""

@@ -10,6 +10,7 @@ from exporter.simulator.world.guests import SYSTEMS, guest
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.machines import VM, Cluster, Drive, Kind, Machine, Nic, Node, Status
 from exporter.simulator.world.rng import Rng
+from exporter.simulator.world.storage import DRIVE_BYTES, hardware, tier_of_drive
 
 GIB = 1024**3
 DAY = 86_400
@@ -197,8 +198,8 @@ class Builder:
             guest_agent=vm.guest_agent,
         )
 
-    def node(self, number: int, cluster: Cluster, *, memory_mb: int) -> Node:
-        """Make a node with two NICs and four drives."""
+    def node(self, number: int, cluster: Cluster, *, memory_mb: int, drives: int) -> Node:
+        """Make a node with two NICs and *drives* drives."""
         rng = self.rng
         cores = rng.choice((32, 48, 64))
         name = f"node{number}"
@@ -209,9 +210,11 @@ class Builder:
             nic = self._nic(machine, f"eno{port + 1}", 30_000_000)
             nic.physical, nic.interface, nic.speed_mbps = True, "direct", 25_000
             machine.nics.append(nic)
-        for number_of_drive in range(4):
-            drive = self._drive(machine, f"drive{number_of_drive}", number_of_drive, 3840 * 10**9)
+        for order in range(drives):
+            drive = self._drive(machine, f"drive{order}", order, DRIVE_BYTES)
             drive.physical, drive.interface = True, "nvme"
+            drive.tier = str(tier_of_drive(order, drives))
+            drive.hardware = hardware(drive.serial, order)
             machine.drives.append(drive)
         return Node(
             key=self.keys.next("nodes"),

@@ -19,9 +19,14 @@ from exporter.simulator.world.machines import (
     Member,
     Node,
     Status,
-    StorageTier,
 )
 from exporter.simulator.world.platform_log import LogTemplate
+from exporter.simulator.world.storage import (
+    DRIVES_PER_NODE,
+    TIER_SHARES,
+    StorageTier,
+    tier_bytes,
+)
 from exporter.simulator.world.world import PowerState, World
 
 DEFAULT_START = 1_767_225_600.0
@@ -30,8 +35,6 @@ DEFAULT_START = 1_767_225_600.0
 MIN_VMS_WITH_SERVICE = 10
 """Systems of at least this many VMs have one that belongs to a NAS service."""
 
-TIERS: Mapping[int, float] = {0: 0.02, 1: 0.44, 3: 0.0}
-"""Storage tiers and the share of each that is used; one without drives has a row too."""
 VMS_PER_DEVICE = 12
 
 TAGS: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +56,7 @@ def create_world(
     log_templates: Mapping[str, LogTemplate | None] | None = None,
     stopped_share: float = 0.06,
     powerstate: PowerState = "observed",
+    drives_per_node: int = DRIVES_PER_NODE,
 ) -> World:
     """
     Return a system that has been running for a while.
@@ -63,6 +67,7 @@ def create_world(
         stopped_share: Share of VMs that are off, 0 to 1.
         powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was
             requested; no source documents it.
+        drives_per_node: Physical drives, at most about 20.
 
     """
     world = World(
@@ -73,15 +78,16 @@ def create_world(
         log_templates=log_templates,
         powerstate=powerstate,
     )
-    _Factory(world).fill(
+    _Factory(world, drives_per_node).fill(
         clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
     )
     return world
 
 
 class _Factory:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, drives_per_node: int) -> None:
         self._world = world
+        self._drives_per_node = drives_per_node
         self._builder = world.builder
         self._rng = world.context.rng
 
@@ -117,8 +123,8 @@ class _Factory:
         self._devices(created)
 
     def _tiers(self, cluster: Cluster, nodes: int) -> None:
-        for number, share_used in TIERS.items():
-            size = 4 * 3840 * 10**9 * nodes if share_used else 0
+        for number, share_used in TIER_SHARES.items():
+            size = tier_bytes(number, nodes=nodes, drives_per_node=self._drives_per_node)
             cluster.tiers.append(
                 StorageTier(
                     key=self._world.keys.next("cluster_tiers"),
@@ -165,7 +171,9 @@ class _Factory:
             members = [vm for vm in created if vm.machine.cluster == cluster.key]
             memory = memory_per_node(members, plan.nodes)
             for _ in range(plan.nodes):
-                node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
+                node = self._builder.node(
+                    len(world.nodes) + 1, cluster, memory_mb=memory, drives=self._drives_per_node
+                )
                 world.nodes[node.key] = node
                 world.machines[node.machine.key] = node.machine
                 cluster.nodes.append(node)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from exporter.simulator.world.load import Load
+from exporter.simulator.world.storage import Hardware, StorageTier
 
 Kind = Literal["vm", "node", "tenant_node", "vnet"]
 HA_TIES = "+"
@@ -103,6 +104,8 @@ class Drive:
     reads_per_second: float
     writes_per_second: float
     physical: bool = False
+    hardware: Hardware | None = None
+    """Of a physical drive."""
 
 
 @dataclass(slots=True)
@@ -214,19 +217,6 @@ class Node:
     def release(self, machine: Machine) -> None:
         if self.hosted.pop(machine.key, None) is not None:
             self.used_mb -= machine.memory_mb
-
-
-@dataclass(slots=True)
-class StorageTier:
-    """A storage tier of a cluster; one without drives has a capacity of 0."""
-
-    key: int
-    number: int
-    cluster: int
-    capacity_bytes: int
-    used_bytes: int
-    status: str = "online"
-    repairs: int = 0
 
 
 @dataclass(slots=True, eq=False)

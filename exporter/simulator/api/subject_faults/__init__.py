@@ -5,7 +5,7 @@ from importlib import import_module
 
 from exporter.simulator.api.fault_types import FaultType
 
-_SUBJECTS = ("clusters",)
+_SUBJECTS = ("clusters", "storage")
 """Modules of this package with a mapping ``FAULTS``; a new module is added here."""
 
 SUBJECT_FAULTS: Mapping[str, FaultType] = {

@@ -13,11 +13,10 @@ from exporter.simulator.api.tables.columns import (
     RequestView,
     Table,
     attribute,
-    computed,
     constant,
     live,
 )
-from exporter.simulator.world.machines import StorageTier
+from exporter.simulator.world.storage import StorageTier
 
 STATES = {"online": "online", "offline": "offline", "outofspace": "error"}
 """The ``state`` of a status; ``warning`` for all others."""
@@ -52,8 +51,12 @@ def _repairs(tier: StorageTier, view: RequestView) -> int:
     return tier.repairs + (int(fault["repairs_per_minute"] * minutes) if fault else 0)
 
 
-def _used_percent(tier: StorageTier) -> int:
-    return round(100 * tier.used_bytes / tier.capacity_bytes) if tier.capacity_bytes else 0
+def _used_percent(tier: StorageTier, view: RequestView) -> int:
+    return round(100 * tier.used(view.now) / tier.capacity_bytes) if tier.capacity_bytes else 0
+
+
+def _allocated(tier: StorageTier, view: RequestView) -> int:
+    return min(tier.capacity_bytes, 3 * tier.used(view.now) // 2)
 
 
 _CLUSTER_TIERS = Table(
@@ -83,9 +86,9 @@ _CLUSTER_TIER_STATUS = Table(
         "status": live(_status),
         "state": live(_state),
         "capacity": attribute("capacity_bytes"),
-        "used": attribute("used_bytes"),
-        "used_pct": computed(_used_percent),
-        "allocated": attribute("used_bytes"),
+        "used": live(lambda tier, view: tier.used(view.now)),
+        "used_pct": live(_used_percent),
+        "allocated": live(_allocated),
         "redundant": live(lambda tier, view: _status(tier, view) != "noredundant"),
         "encrypted": constant(value=True),
         "working": constant(value=False),

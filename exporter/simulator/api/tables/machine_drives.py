@@ -1,4 +1,4 @@
-"""The tables ``machine_drives`` and ``machine_drive_stats``. Fields: docs/vergeos-api.md."""
+"""The tables ``machine_drives``, ``machine_drive_status`` and ``machine_drive_stats``."""
 
 from collections.abc import Iterable
 
@@ -26,6 +26,10 @@ def _counted(drive: Drive) -> Drive | None:
     return drive if drive.machine.status.started > 0 else None
 
 
+def _status(drive: Drive, view: RequestView) -> str:
+    return "online" if view.status(drive.machine).running else "offline"
+
+
 _MACHINE_DRIVES = Table(
     name="machine_drives",
     rows=_drives,
@@ -50,10 +54,12 @@ _MACHINE_DRIVES = Table(
         "advanced": constant(""),
         "preserve_drive_format": constant(value=False),
         "asset": constant(""),
+        "status": attribute("key", leads_to="machine_drive_status"),
         "stats": attribute("key", leads_to="machine_drive_stats"),
     },
     links={
         "machine": Link("machines", lambda drive, _view: drive.machine),
+        "status": Link("machine_drive_status", lambda drive, _view: drive),
         "stats": Link("machine_drive_stats", lambda drive, _view: _counted(drive)),
     },
     default=("$key", "machine", "name", "disksize", "media"),
@@ -98,4 +104,19 @@ _DRIVE_STATS = Table(
 )
 
 
-TABLES = (_MACHINE_DRIVES, _DRIVE_STATS)
+_DRIVE_STATUS = Table(
+    name="machine_drive_status",
+    rows=lambda view: sorted(_drives(view), key=lambda drive: not drive.physical),
+    columns={
+        "$key": attribute("key"),
+        "drive": attribute("key", leads_to="machine_drives"),
+        "status": live(_status),
+        "state": live(_status),
+        "status_info": constant(""),
+    },
+    links={"drive": Link("machine_drives", lambda drive, _view: drive)},
+)
+"""The drives of nodes come first: a fault concerns the first row unless it names another."""
+
+
+TABLES = (_MACHINE_DRIVES, _DRIVE_STATUS, _DRIVE_STATS)
