@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -13,15 +12,12 @@ from exporter.discovery.query import TargetQuery, parse_query
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import Inventory, SystemReport
-from exporter.telemetry import SystemMeter
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 
 class SystemState(NamedTuple):
     """What is known of one system."""
 
-    meter: SystemMeter
-    """Identifies it, also after a reload of its settings."""
     inventory: Inventory | None
     report: SystemReport
 
@@ -40,7 +36,8 @@ class GuestDiscovery:
     ) -> None:
         self._states = states
         self._settings = settings
-        self._known: WeakKeyDictionary[SystemMeter, KnownGuests] = WeakKeyDictionary()
+        self._known: dict[str, KnownGuests] = {}
+        """By URL: a system at another address has other VMs."""
         self._turn = threading.Lock()
 
     def apply(self, settings: DiscoverySettings) -> None:
@@ -57,12 +54,18 @@ class GuestDiscovery:
 
         """
         wanted = parse_query(query)
-        settings = self._settings
-        systems = _selected(self._states(), wanted)
-        return await run_in_thread(self._groups, systems, wanted, settings)
+        settings, states = self._settings, self._states()
+        systems = _selected(states, wanted)
+        urls = [one.report.url for one in states]
+        self._known = known = {url: self._known.get(url) or KnownGuests() for url in urls}
+        return await run_in_thread(self._groups, systems, known, wanted, settings)
 
     def _groups(
-        self, systems: Sequence[SystemState], query: TargetQuery, settings: DiscoverySettings
+        self,
+        systems: Sequence[SystemState],
+        known: Mapping[str, KnownGuests],
+        query: TargetQuery,
+        settings: DiscoverySettings,
     ) -> bytes:
         if not query.network:
             query = query._replace(network=settings.networks)
@@ -70,9 +73,7 @@ class GuestDiscovery:
             guests = [
                 guest
                 for one in systems
-                for guest in self._known.setdefault(one.meter, KnownGuests()).guests(
-                    one.inventory, one.report
-                )
+                for guest in known[one.report.url].guests(one.inventory, one.report)
             ]
         groups = (
             target_group(guest, query, settings.port, settings.port_tag_category)

@@ -19,7 +19,7 @@ from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.daemon.vendor_page import VendorPage
 from exporter.daemon.watched_system import WatchedSystem
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
@@ -73,10 +73,16 @@ class SystemManager:
         return [watched.report() for watched in self._watched]
 
     def states(self) -> Sequence[SystemState]:
-        """Return the newest state of each system, in the order of the configuration."""
-        return [
-            SystemState(one.meter, one.poller.inventory, one.poller.report) for one in self._watched
-        ]
+        """
+        Return the newest state of each system, in the order of the configuration.
+
+        Raises:
+            NotKnownYetError: Systems are being started or replaced, so that some may be missing.
+
+        """
+        if not self._watched or self._changing.locked():
+            raise NotKnownYetError("the systems are being started")
+        return [SystemState(one.poller.inventory, one.poller.report) for one in self._watched]
 
     def recoveries(self) -> Mapping[str, Recovery]:
         """Return the recovery of each system where it is not off, by the system's name."""

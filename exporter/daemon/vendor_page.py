@@ -41,11 +41,13 @@ class VendorPage:
     def publisher(self, meter: SystemMeter) -> "VendorPublisher":
         """Return the publisher of a system; it continues the former one of the same *meter*."""
         former = self._publishers.get(meter)
+        publisher = VendorPublisher(self, self._cache, meter)
         if former is None:
             self._cache.add(meter)
         else:
             former.retire()
-        self._publishers[meter] = publisher = VendorPublisher(self, self._cache, meter)
+            publisher.latest = former.latest  # shown until there is a newer one
+        self._publishers[meter] = publisher
         return publisher
 
     def remove(self, meter: SystemMeter) -> None:
@@ -81,7 +83,7 @@ class VendorPublisher:
         self._cache = cache
         self._meter = meter
         self._renderer: Renderer | None = None
-        self._latest: tuple[Inventory | None, SystemReport] | None = None
+        self.latest: tuple[Inventory | None, SystemReport] | None = None
         self._logged: frozenset[str] = frozenset()
         self._is_retired = False
         self._turn = threading.Lock()
@@ -94,7 +96,7 @@ class VendorPublisher:
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
         """Take a new inventory, and render it if the page is wanted."""
         with self._turn:
-            self._latest = inventory, report
+            self.latest = inventory, report
         if self._page.is_wanted:
             self.render()
         elif self._renderer is not None:
@@ -103,10 +105,10 @@ class VendorPublisher:
     def render(self) -> None:
         """Render the newest inventory."""
         with self._turn:
-            if self._latest is None:
+            if self.latest is None:
                 return
             self._renderer = self._renderer or Renderer(FAMILIES)
-            rendered = self._renderer.render(*self._latest)
+            rendered = self._renderer.render(*self.latest)
             if self._is_retired or not self._cache.put(self._meter, rendered):
                 return  # the system is no longer monitored
             duplicates = frozenset(rendered.duplicates)

@@ -1,11 +1,13 @@
 """A real Prometheus finds the guests by /sd/guests, and scrapes a node_exporter in each."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from exporter.simulator import Simulator
@@ -76,6 +78,10 @@ async def groups(daemon: Daemon) -> dict[str, dict[str, Any]]:
     status, text = await daemon.get("/sd/guests")
     assert status == 200, text
     return {one["labels"]["__meta_vergeos_vm_name"]: one for one in json.loads(text)}
+
+
+def names_of(text: str) -> list[str]:
+    return [one["labels"]["__meta_vergeos_vm_name"] for one in json.loads(text)]
 
 
 async def until_groups(daemon: Daemon, count: int) -> dict[str, dict[str, Any]]:
@@ -195,6 +201,40 @@ async def test_nothing_is_answered_before_the_guests_are_known() -> None:
 
             assert status == 503
             assert "are not known yet" in text
+
+
+@pytest.mark.parametrize("change", [{"login": "basic"}, {"recovery_mode": "shadow"}])
+async def test_no_target_and_no_series_of_the_vendor_vanish_at_a_reload(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    config, env = tmp_path / "vergewatch.yaml", {"STATE_DIRECTORY": str(tmp_path / "state")}
+    answers: list[tuple[int, str]] = []
+    pages: list[int] = []
+
+    async def ask(daemon: Daemon) -> None:
+        while True:
+            answers.append(await daemon.get("/sd/guests"))
+            pages.append((await daemon.get("/metrics/vendor"))[1].count("vergeos_vm_running{"))
+            await REAL_TIME.sleep(0.03)
+
+    async with simulating() as system:
+        known = {"url": system.url, "api_key": system.api_key, "discovery": {"tags": True}}
+        config.write_text(json.dumps(known))
+        async with running(env, "--config", str(config)) as daemon:
+            await daemon.until_up()
+            before = await until_groups(daemon, len(running_guests(system)))
+            asking = asyncio.create_task(ask(daemon))
+            config.write_text(json.dumps(known | change))
+            async with daemon.http.post(f"{daemon.url}/-/reload") as answer:
+                assert answer.status == 200
+            await REAL_TIME.sleep(1)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+        found = [text for status, text in answers if status == 200]
+        assert {status for status, _ in answers} <= {200, 503}
+        assert {frozenset(names_of(text)) for text in found} == {frozenset(before)}
+        assert set(pages) == {len(list(system.world.live_vms()))}
 
 
 async def test_tags_are_an_error_where_they_are_not_read() -> None:

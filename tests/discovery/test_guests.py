@@ -116,7 +116,8 @@ def test_guests_stay_while_vergeos_does_not_answer(lost: str) -> None:
     known = KnownGuests()
     seen(known)
 
-    assert seen(known, **{lost: None}) == ["web-1", "db"]
+    without: dict[str, Any] = {lost: None}
+    assert seen(known, **without) == ["web-1", "db"]
     assert names(known.guests(None, READ)) == ["web-1", "db"]
 
 
