@@ -63,15 +63,11 @@ class VendorPage:
 
     async def page(self, *, gzipped: bool) -> Body:
         """Return the page in the classic format: the vendor's counters may lack ``_total``."""
+        self._asked_at = self._clock.monotonic()
         async with self._rendering:  # of several first scrapes, one renders
-            was_wanted, self._asked_at = self.is_wanted, self._clock.monotonic()
-            if not was_wanted:
-                try:
-                    for publisher in list(self._publishers.values()):
-                        await run_in_thread(publisher.render)
-                except BaseException:
-                    self._asked_at = -inf  # the next one begins again
-                    raise
+            while waiting := [one for one in self._publishers.values() if one.waits]:
+                for publisher in waiting:
+                    await run_in_thread(publisher.render)
         return self._cache.page(Format.CLASSIC, gzipped=gzipped, now=self._clock.monotonic())
 
 
@@ -93,6 +89,11 @@ class VendorPublisher:
         """Publish nothing any more."""
         self._is_retired = True
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has an inventory and rendered none."""
+        return self.latest is not None and self._renderer is None and not self._is_retired
+
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
         """Take a new inventory, and render it if the page is wanted."""
         with self._turn:
@@ -107,10 +108,11 @@ class VendorPublisher:
         with self._turn:
             if self.latest is None:
                 return
-            self._renderer = self._renderer or Renderer(FAMILIES)
-            rendered = self._renderer.render(*self.latest)
+            renderer = self._renderer or Renderer(FAMILIES)
+            rendered = renderer.render(*self.latest)
             if self._is_retired or not self._cache.put(self._meter, rendered):
                 return  # the system is no longer monitored
+            self._renderer = renderer  # not before its samples are on the page
             duplicates = frozenset(rendered.duplicates)
             self._meter.rendered_vendor_page(duplicates=len(duplicates))
         for label in sorted(duplicates - self._logged):
