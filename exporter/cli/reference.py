@@ -1,4 +1,4 @@
-"""The parts of docs/ that are generated from the code: metrics, settings, states of a VM."""
+"""The parts of docs/ that are generated from the code: metrics, settings, states, checks."""
 
 import ast
 import inspect
@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from exporter.collectors.registry import FAMILIES
 from exporter.config.loader import SINGLE_SYSTEM
 from exporter.config.settings import PREFIX, Settings
+from exporter.doctor.check import Check
+from exporter.doctor.registry import CHECKS
 from exporter.inputs.validation import walk
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
@@ -57,6 +59,12 @@ def settings_table() -> str:
     return _table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())
 
 
+def doctor_table() -> str:
+    """Return the checks of the doctor as Markdown, each with an anchor of its name."""
+    head = ("Check", "What must be so", "Levels", "Tables", "What to do", "Alert")
+    return _table(head, map(_check_row, CHECKS))
+
+
 def recovery_tables() -> str:
     """Return the diagram of a VM's states, and the tables of states and guards, as Markdown."""
     diagram = "\n".join(("```mermaid", *_diagram(), "```\n"))
@@ -67,7 +75,12 @@ def recovery_tables() -> str:
 GENERATED = re.compile(
     r"(<!-- (\w+): written by `make docs` from the code -->\n).*?(<!-- end -->)", re.DOTALL
 )
-PARTS = {"metrics": metrics_table, "settings": settings_table, "recovery": recovery_tables}
+PARTS = {
+    "metrics": metrics_table,
+    "settings": settings_table,
+    "recovery": recovery_tables,
+    "doctor": doctor_table,
+}
 
 
 def _diagram() -> Iterable[str]:
@@ -121,6 +134,16 @@ def _member_texts(kind: type[Enum]) -> dict[str, str]:
 def _metric_row(metric: Metric) -> tuple[str, ...]:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"`{metric.name}`", metric.kind, labels, metric.help
+
+
+def _check_row(check: Check) -> tuple[str, ...]:
+    tables = ", ".join(f"`{table}`" for table in check.tables)
+    if check.needs_admin:
+        tables += " (administrator)"
+    alert = f"[{check.alert}](runbooks/{check.alert}.md)" if check.alert else ""
+    levels = "skipped" if check.always_skipped else ", ".join(check.levels)
+    name = f'<a id="{check.name}"></a>`{check.name}`'
+    return name, check.about, levels, tables.strip(), check.remedy, alert
 
 
 def _setting_rows() -> Iterable[tuple[str, ...]]:

@@ -3,7 +3,7 @@ Cluster status: nodes, memory and cores of each cluster.
 
 VergeOS joins the status to each row of the list request of ``clusters``, which is polled anyway for
 the names of the clusters: this collector adds fields to that request, and no request. The fields
-are those that VergeOS' Python SDK asks for. ``phys_ram_used`` is left out: sources differ on its
+are those that VergeOS' SDKs ask for. There is no metric of ``phys_ram_used``: sources differ on its
 unit.
 """
 
@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import gauge, group, info, or_unknown, scale
+from exporter.exposition.collector import divide, gauge, group, info, or_unknown, scale
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import MIB, Name, Row, Whole, joined
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -36,7 +36,15 @@ class ClusterStatusRow(Row, gc=False):
     total_cores: Annotated[Whole | None, _status("total_cores")] = None
     online_cores: Annotated[Whole | None, _status("online_cores")] = None
     used_cores: Annotated[Whole | None, _status("used_cores")] = None
+    status_health: Annotated[Name | None, _status("state", "status_health")] = None
+    phys_ram_used: Annotated[Whole | None, _status("phys_ram_used")] = None
+    """For the vendor's page only, which shows it as it is."""
     ram_overcommit_pct: float | None = None
+    target_ram_pct: float | None = None
+    enabled: bool | None = None
+    ram_per_unit: Whole | None = None
+    cores_per_unit: Whole | None = None
+    max_core_temp: Whole | None = None
 
 
 CLUSTER_STATUS = Table(
@@ -62,6 +70,7 @@ CLUSTER = group("cluster", "system_name cluster_name", CLUSTER_STATUS.name, clus
 FAMILIES = (
     info("cluster_status_info", CLUSTER, "clusters.status#status",
          "The cluster's status", {"status": or_unknown("status_state")}),
+    gauge("cluster_enabled", CLUSTER, "clusters.enabled", "1 if the cluster is enabled", "enabled"),
     gauge("cluster_nodes", CLUSTER, "clusters.status#total_nodes",
           "Nodes of the cluster", "total_nodes"),
     gauge("cluster_online_nodes", CLUSTER, "clusters.status#online_nodes",
@@ -74,6 +83,12 @@ FAMILIES = (
           "Memory of the cluster's online nodes", scale("online_ram", MIB)),
     gauge("cluster_used_memory_bytes", CLUSTER, "clusters.status#used_ram",
           "Memory of the cluster that is assigned to machines", scale("used_ram", MIB)),
+    gauge("cluster_memory_target_ratio", CLUSTER, "clusters.target_ram_pct",
+          "Share of the cluster's memory that is to be used at most, as configured, 0 to 1",
+          divide("target_ram_pct", 100)),
+    gauge("cluster_memory_overcommit_ratio", CLUSTER, "clusters.ram_overcommit_pct",
+          "Configured overcommit of the cluster's memory; 0 if it assigns no more than it has",
+          divide("ram_overcommit_pct", 100)),
     gauge("cluster_cpu_cores", CLUSTER, "clusters.status#total_cores",
           "CPU cores of all nodes of the cluster", "total_cores"),
     gauge("cluster_online_cpu_cores", CLUSTER, "clusters.status#online_cores",

@@ -1,6 +1,5 @@
 """NICs of VMs: link status and counters, from ``machine_nics``."""
 
-from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -9,7 +8,7 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
 from exporter.exposition.collector import VM, counter, divide, gauge, group, info
 from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import WORD_SHAPE, Count, Lost, joined, lower_case
+from exporter.vergeos.rows import Count, Lost, joined, label_word
 from exporter.vergeos.tables import Pace, Table
 
 MEGABITS_PER_BYTE = 8 / 1_000_000
@@ -42,15 +41,8 @@ def _nic(row: NicRow, key: int, _: Lost) -> NicRow:
     clean_device(row, key)
     row.stats = row.stats if isinstance(row.stats, NicStats) else NicStats()
     row.status = status = row.status if isinstance(row.status, NicStatus) else NicStatus()
-    status.status = link_word(status.status)
+    status.status = label_word(status.status)
     return row
-
-
-@lru_cache(maxsize=256)
-def link_word(status: str | None) -> str:
-    """Return the link status as a label value, which free text must not become."""
-    word = lower_case(status)
-    return word if WORD_SHAPE.fullmatch(word) else "unknown"
 
 
 MACHINE_NICS = Table("machine_nics", "machine_nics", Pace.SLOW, NicRow, _nic, by_machine, turn=2)

@@ -62,6 +62,8 @@ class VMRow(Row, gc=False):
     service: Any = None
     """A foreign key; in no shape worth losing the row for."""
     disable_powercycle: bool | None = None
+    snapshot_profile: Reference = None
+    modified: Whole | float | None = None
 
 
 class StatusRow(Row, gc=False):
@@ -81,12 +83,24 @@ class StatusRow(Row, gc=False):
     agent_version: Name | None = None
 
 
+Percent = Whole | float
+"""Most are small integers, which cost no memory."""
+
+
 class StatsRow(Row, gc=False):
-    """A row of ``machine_stats``; percent and MB."""
+    """A row of ``machine_stats``; percent, MB, and degrees Celsius of nodes."""
 
     machine: Reference = None
     total_cpu: float | None = None
     ram_used: Whole | None = None
+    ram_pct: Percent | None = None
+    user_cpu: Percent | None = None
+    system_cpu: Percent | None = None
+    iowait_cpu: Percent | None = None
+    core_temp: Whole | None = None
+    core_temp_top: Whole | None = None
+    core_usagelist: Any = None
+    """The use of each core in percent, ``None`` where it is not known; after conversion a tuple."""
 
 
 def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
@@ -111,6 +125,8 @@ def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
         service=names_a_row(row.service),
         disable_powercycle=row.disable_powercycle,
         failover_cluster=key_number(row.cluster_failover),
+        snapshot_profile=key_number(row.snapshot_profile),
+        modified_at=timestamp(row.modified),
         unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 
@@ -135,6 +151,20 @@ def _machine_status(row: StatusRow, machine: int, lost: Lost) -> MachineStatus:
         agent_version=shared(row.agent_version),
         unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
+
+
+def _stats(row: StatsRow, _: int, __: Lost) -> StatsRow:
+    if row.core_usagelist:  # of nodes; of VMs it is empty
+        row.core_usagelist = _cores(row.core_usagelist)
+    else:
+        row.core_usagelist = ()
+    return row
+
+
+def _cores(usages: Any) -> tuple[float | None, ...]:
+    if not isinstance(usages, list):
+        return ()
+    return tuple(one if type(one) in (int, float) else None for one in usages)
 
 
 def _sorted_by_key(decoded: TableRows[dict[int, VMConfig]]) -> TableRows[tuple[VMConfig, ...]]:
@@ -167,7 +197,7 @@ MACHINE_STATUS = Table(
     importance=Importance.ESSENTIAL,
 )
 MACHINE_STATS = Table(
-    "machine_stats", "machine_stats", Pace.SLOW, StatsRow, key=attrgetter("machine"), turn=2
+    "machine_stats", "machine_stats", Pace.SLOW, StatsRow, _stats, key=attrgetter("machine"), turn=2
 )
 
 

@@ -121,6 +121,8 @@ def _missing(table: str, report: SystemReport) -> str:
     state = next((one for one in report.tables if one.table == table), None)
     if state is None:
         return f"{table} is not polled: its collector is off"
+    if not report.up:
+        return "there is no connectivity"
     if state.error:
         return f"{table} cannot be read: {state.error}"
     return f"{table} was not read yet" if state.success is None else f"{table} is out of date"

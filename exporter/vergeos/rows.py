@@ -247,6 +247,13 @@ def lower_case(text: str | None) -> str:
     return intern(text.lower() if text and text.isascii() else text or "")
 
 
+@lru_cache(maxsize=256)
+def label_word(text: str | None) -> str:
+    """Return a word of VergeOS as a label value, ``unknown`` for free text, which must be none."""
+    word = lower_case(text)
+    return word if WORD_SHAPE.fullmatch(word) else UNKNOWN_WORD
+
+
 def shared(text: str | None) -> str:
     """Return *text*, interned: many rows have the same values."""
     return intern(text) if text else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
-from tests.alert_rules import edges
+from tests.alert_rules import edges, node_edges
 from tests.alert_rules.other_daemons import DISAGREEING, beside, lagging
 from tests.alert_rules.promtool import ALERTS, Case
 from tests.alert_rules.stories import STORIES, Series, Story, then
@@ -19,6 +19,7 @@ def all_cases() -> tuple[Case, ...]:
         *(case for story in STORIES for case in _timing(story)),
         *(case for story in STORIES for case in _freezing(story)),
         *edges.CASES,
+        *node_edges.CASES,
     )
     return (
         *alone,

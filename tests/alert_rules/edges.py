@@ -6,29 +6,42 @@ from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
 from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
+    API_KEY,
     DISK,
     INPUT,
     NODE,
+    OF_API_KEY,
     OF_DAEMON,
     OF_DISK,
+    OF_DRIVE,
     OF_NODE,
+    OF_SYNC,
     OF_SYSTEM,
     OF_TABLE,
+    OF_TIER,
     OF_VM,
+    OF_VNET,
     PLANNED_REQUESTS,
     QUESTION,
     SCRAPED,
     SIZE,
+    SYNC,
     SYS,
     SYSTEM,
     TABLE,
+    TENANT,
+    TIER,
     USED,
     VM,
+    VNET,
     Series,
+    drive,
     finding,
     last_action,
     not_enrolled,
     of_doctor,
+    of_tier,
+    ran_before,
     recovery,
     rising,
     running,
@@ -37,6 +50,8 @@ from tests.alert_rules.stories import (
     status,
     steady,
     then,
+    tier_status,
+    worn,
 )  # fmt: skip
 
 RUNBOOKS = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
@@ -757,6 +772,20 @@ RECORDINGS = (
         rules=("vms.rules.yml",),
     ),
     Case(
+        "system:vergewatch_vm_unwanted_down:count",
+        "counts a VM that crashed at once, and one that VergeOS has to start after its time",
+        (steady(f"vergewatch_up{{{SYS}}}", 1),
+         state("held", vm(1)), then(f"vergewatch_vm_running{{{vm(1)}}}", "1x3 0x20"),
+         state("platform", vm(2)), then(f"vergewatch_vm_running{{{vm(2)}}}", "1x3 0x20")),
+        samples_of={
+            f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}": {
+                at: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", number)]
+                for at, number in ((5, 1), (12, 2))
+            }
+        },
+        rules=("vms.rules.yml",),
+    ),
+    Case(
         RUNNING_BY_NODE,
         "has the node of the VM, also after a migration",
         (running(1),
@@ -785,7 +814,115 @@ DOCTOR = tuple(
     )
 )
 
+RUNS = steady(f"vergewatch_node_running{{{NODE}}}", 1)
+STORAGE = (
+    silent("VergeStorageTierDown", "it is being repaired", tier_status("repairing")),
+    silent("VergeStorageTierDown", "it is not redundant", tier_status("noredundant")),
+    silent("VergeStorageTierNotRedundant", "it is redundant", of_tier("redundant", 1)),
+    Case("VergeStorageTierNotRedundant", "waits for the end of a full walk, for twelve hours",
+         (of_tier("redundant", 0), of_tier("full_walk", 1)), {26: [OF_TIER]}, (2, 24), minutes=30),
+    Case("VergeStorageTierNotRedundant", "a walk that ends shows whether it is redundant",
+         (of_tier("redundant", 0),
+          then(f"vergewatch_cluster_tier_full_walk{{{TIER}}}", "1x60 0x90")),
+         {91: [OF_TIER]}, (30, 90)),
+    Case("VergeStorageTierNotRedundant", "names the tier and its status",
+         (of_tier("redundant", 0), tier_status("noredundant")), {30: [OF_TIER]}, (29,),
+         text={
+             "summary": "A storage tier is not redundant.",
+             "description": f"Some data of tier 1 of cluster k in system {SYSTEM} has had only one "
+             "copy for more than 30m. Its status is noredundant. If a drive that has it fails, the "
+             "data is lost.",
+             "runbook_url": f"{RUNBOOKS}/VergeStorageTierNotRedundant.md",
+             "dashboard_url": f"/d/vergewatch-storage?var-system={SYSTEM}",
+         }),
+    Case("VergeStorageRepairsGrow", "repairs become fewer",
+         (rising(f"vergewatch_cluster_tier_repairs{{{TIER}}}", 5000, -1),), silent=(20, 60),
+         minutes=10),
+    Case("VergeStorageRepairsGrow", "a node was restarted",
+         (then(f"vergewatch_cluster_tier_repairs{{{TIER}}}", "0x20 900-20x40 0x100"),),
+         silent=(20, 30, 45, 80), minutes=10),
+    silent("VergeStorageRepairsGrow", "there are none", of_tier("repairs", 0), at=(200, 399)),
+    silent("VergeStorageWritesThrottled", "there is none", of_tier("write_throttle_seconds", 0)),
+    silent("VergeDriveOffline", "it is online", drive("online"), RUNS),
+    silent("VergeDriveOffline", "it is not in the vSAN", drive("offline", tier=""), RUNS),
+    silent("VergeDriveOffline", "its node is down", drive("offline"),
+           steady(f"vergewatch_node_running{{{NODE}}}", 0)),
+    silent("VergeDriveOffline", "its node is in maintenance", drive("offline"), RUNS,
+           steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),
+    Case("VergeDriveOffline", "fires for a drive of a node that runs",
+         (drive("offline"), RUNS, steady(f"vergewatch_node_maintenance{{{NODE}}}", 0)),
+         {30: [OF_DRIVE]}, (29,),
+         text={
+             "summary": "A drive of the vSAN is offline.",
+             "description": f"Drive /dev/sda (S1) of node n1 in system {SYSTEM} has been offline "
+             "for more than 30m, and its node runs. It is of the model m, in slot 1, and belongs "
+             "to tier 1.",
+             "runbook_url": f"{RUNBOOKS}/VergeDriveOffline.md",
+             "dashboard_url": f"/d/vergewatch-storage?var-system={SYSTEM}",
+         }),
+    silent("VergeDriveWearingOut", "it lasts for more than three months",
+           *worn(0.8, hours=9000), at=(90,)),
+    silent("VergeDriveWearingOut", "it is new, and was tested hard", *worn(0.3, hours=10),
+           at=(90,)),
+    silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
+)  # fmt: skip
+NETWORK_WENT_DOWN = ran_before(f"vergewatch_vnet_running{{{VNET}}}")
+TENANT_WENT_DOWN = ran_before(f"vergewatch_tenant_running{{{TENANT}}}")
+NETWORKS = (
+    silent("VergeNetworkDown", "it is disabled", NETWORK_WENT_DOWN,
+           steady(f"vergewatch_vnet_enabled{{{VNET}}}", 0)),
+    silent("VergeNetworkDown", "it was off when first polled",
+           steady(f"vergewatch_vnet_running{{{VNET}}}", 0)),
+    Case("VergeNetworkDown", "it has been down for hours", (NETWORK_WENT_DOWN,),
+         {12: [OF_VNET], 200: [OF_VNET]}),
+    silent("VergeGatewayLossy", "the gateway does not answer at all",
+           steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 1),
+           steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0)),
+    silent("VergeTenantDown", "it is restarting", TENANT_WENT_DOWN,
+           steady(f'vergewatch_tenant_status_info{{{TENANT},status="restarting"}}', 1)),
+    silent("VergeTenantDown", "it was off when first polled",
+           steady(f"vergewatch_tenant_running{{{TENANT}}}", 0)),
+    silent("VergeTenantStorageAlmostFull", "it was given none",
+           steady(f'vergewatch_tenant_storage_used_bytes{{{TENANT},storage_tier="1"}}', 5),
+           steady(f'vergewatch_tenant_storage_provisioned_bytes{{{TENANT},storage_tier="1"}}', 0)),
+)  # fmt: skip
+
+DUE = f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}"
+SYNC_FAILED = steady(f"vergewatch_replication_failed{{{SYNC}}}", 1)
+SUCCEEDED = f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}"
+ENABLED = f"vergewatch_replication_enabled{{{SYNC}}}"
+EXPIRES = f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}"
+USED_AT = f"vergewatch_api_key_last_login_timestamp_seconds{{{API_KEY}}}"
+WEEK = 604_800
+
+PROTECTION = (
+    Case("VergeVMSnapshotOverdue", "the next snapshot is not due yet",
+         (steady(DUE, 20_000),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "a snapshot is taken in time, again and again",
+         (rising(DUE, 30, 60),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "fires half an hour after a snapshot was due",
+         (steady(DUE, 3570),), {91: [OF_VM]}, (59, 88)),
+    Case("VergeReplicationFailing", "the sync is disabled",
+         (SYNC_FAILED, steady(ENABLED, 0)), silent=(70, 200)),
+    Case("VergeReplicationFailing", "the sync is enabled",
+         (SYNC_FAILED, steady(ENABLED, 1)), {70: [OF_SYNC]}),
+    Case("VergeReplicationFailing", "retries succeed within the hour",
+         (then(f"vergewatch_replication_failed{{{SYNC}}}", "1x50 0x10 1x50 0x100"),),
+         silent=(55, 110, 150)),
+    Case("VergeReplicaTooOld", "the last success was yesterday",
+         (steady(SUCCEEDED, -100_000),), silent=(30, 300)),
+    Case("VergeReplicaTooOld", "the sync is disabled",
+         (steady(SUCCEEDED, -200_000), steady(ENABLED, 0)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key expires later",
+         (steady(EXPIRES, 4 * WEEK),), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key was not used for a week",
+         (steady(EXPIRES, 600), steady(USED_AT, -WEEK - 1)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key is used",
+         (steady(EXPIRES, 600), rising(USED_AT, 0, 60)), {30: [OF_API_KEY]}),
+)  # fmt: skip
+
 CASES = (
+    *PROTECTION,
     *DOWN,
     *WITHOUT_RECOVERY,
     *OTHER_VMS,
@@ -795,4 +932,6 @@ CASES = (
     *EXPORTER,
     *RECORDINGS,
     *DOCTOR,
+    *STORAGE,
+    *NETWORKS,
 )

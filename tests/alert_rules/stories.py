@@ -13,6 +13,7 @@ from exporter.doctor.registry import CHECKS
 from exporter.model import Level
 from tools.alert_rules import doctor
 from tools.alert_rules.groups import GROUPS
+from tools.alert_rules.thresholds import REPLICA_AGE_DAYS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -28,11 +29,28 @@ SCRAPED = f'job="vergewatch",instance="{DAEMON}"'
 OF_DAEMON = {"job": "vergewatch", "instance": DAEMON}
 NODE = f'{SYS},node_name="n1"'
 OF_NODE = {"system_name": SYSTEM, "node_name": "n1"}
+NODE_NIC = f'{NODE},nic="eno1"'
+OF_NODE_NIC = {**OF_NODE, "nic": "eno1"}
+CLUSTER = f'{SYS},cluster_name="lab"'
+OF_CLUSTER = {"system_name": SYSTEM, "cluster_name": "lab"}
 OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 OF_INPUT = {"system_name": SYSTEM, "input": "machine_logs"}
 INPUT = f'{SYS},input="machine_logs"'
+TIER = f'{SYS},cluster_name="k",storage_tier="1"'
+OF_TIER = {"system_name": SYSTEM, "cluster_name": "k", "storage_tier": "1"}
+DRIVE = f'{NODE},drive="/dev/sda",serial="S1"'
+OF_DRIVE = {**OF_NODE, "drive": "/dev/sda", "serial": "S1"}
 OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
+VNET = f'{SYS},vnet_id="21",vnet_name="blue"'
+OF_VNET = {"system_name": SYSTEM, "vnet_id": "21", "vnet_name": "blue"}
+TENANT = f'{SYS},tenant_id="8",tenant_name="meadow"'
+OF_TENANT = {"system_name": SYSTEM, "tenant_id": "8", "tenant_name": "meadow"}
+SPACE = f'{TENANT},storage_tier="1"'
+SYNC = f'{SYS},sync_id="1",sync_name="to-harbor"'
+OF_SYNC = {"system_name": SYSTEM, "sync_id": "1", "sync_name": "to-harbor"}
+API_KEY = f'{SYS},api_key_id="1",api_key_name="vergewatch"'
+OF_API_KEY = {"system_name": SYSTEM, "api_key_id": "1", "api_key_name": "vergewatch"}
 
 
 PLANNED_REQUESTS = 758
@@ -67,6 +85,11 @@ def steady(selector: str, value: float) -> Series:
 
 
 QUESTION = steady(f'vergewatch_recovery_vm_question_info{{{VM},action="poweron",question="17"}}', 1)
+
+
+def ran_before(selector: str) -> Series:
+    """Return a series that is 1 for five samples, and then 0."""
+    return Series(selector, lambda count: f"1x4 0x{max(count - 6, 0)} stale")
 
 
 def rising(selector: str, start: float, by: float) -> Series:
@@ -150,6 +173,45 @@ def _stories_of_doctor() -> Iterable[Story]:
         yield Story(name, (finding(check.name, level),), OF_SUBJECT)
 
 
+def hot(celsius: float) -> tuple[Series, ...]:
+    """Return the temperature of a node whose limit is 90 degrees."""
+    return (
+        steady(f"vergewatch_node_core_temperature_top_celsius{{{NODE}}}", celsius),
+        steady(f"vergewatch_node_core_temperature_limit_celsius{{{NODE}}}", 90),
+    )
+
+
+def headroom(left: float, nodes: int = 3, online: int = 3) -> tuple[Series, ...]:
+    """Return the headroom of a cluster of several nodes."""
+    return (
+        steady(f"vergewatch_cluster_memory_headroom_bytes{{{CLUSTER}}}", left),
+        steady(f"vergewatch_cluster_nodes{{{CLUSTER}}}", nodes),
+        steady(f"vergewatch_cluster_online_nodes{{{CLUSTER}}}", online),
+    )
+
+
+def tier_status(word: str) -> Series:
+    labels = f'{TIER},status="{word}",state="error"'
+    return steady(f"vergewatch_cluster_tier_info{{{labels}}}", 1)
+
+
+def of_tier(metric: str, value: float) -> Series:
+    return steady(f"vergewatch_cluster_tier_{metric}{{{TIER}}}", value)
+
+
+def drive(word: str, tier: str = "1") -> Series:
+    labels = f'{DRIVE},status="{word}",storage_tier="{tier}",model="m",slot="slot 1"'
+    return steady(f"vergewatch_drive_info{{{labels}}}", 1)
+
+
+def worn(share: float, *, hours: float) -> tuple[Series, Series]:
+    """Return the wear and the age of a drive."""
+    return (
+        steady(f"vergewatch_drive_wear_ratio{{{DRIVE}}}", share),
+        steady(f"vergewatch_drive_power_on_seconds{{{DRIVE}}}", hours * 3600),
+    )
+
+
 USED = f"vergewatch_vm_guest_filesystem_used_bytes{{{DISK}}}"
 SIZE = f"vergewatch_vm_guest_filesystem_size_bytes{{{DISK}}}"
 
@@ -160,6 +222,24 @@ STORIES = (
         (steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1),),
         OF_NODE,
     ),
+    Story("VergeNodeHot", hot(97), OF_NODE),
+    Story(
+        "VergeNodeNICDown",
+        (
+            Series(
+                f"vergewatch_node_nic_up{{{NODE_NIC}}}",
+                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
+            ),
+        ),
+        OF_NODE_NIC,
+        onset=5,
+    ),
+    Story(
+        "VergeNodeIPMIError",
+        (steady(f'vergewatch_node_ipmi_info{{{NODE},status="error"}}', 1),),
+        OF_NODE,
+    ),
+    Story("VergeClusterNoHeadroom", headroom(-(2**30)), OF_CLUSTER),
     Story("VergeNodeOffline", (steady(f"vergewatch_node_running{{{NODE}}}", 0),), OF_NODE),
     Story(
         "VergeVMFailoverWindow",
@@ -173,13 +253,7 @@ STORIES = (
     Story("VergeVMDown", (state("held"), running(0), status("stopped")), OF_VM),
     Story(
         "VergeVMWentDown",
-        (
-            Series(
-                f"vergewatch_vm_running{{{VM}}}",
-                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
-            ),
-            status("stopped"),
-        ),
+        (ran_before(f"vergewatch_vm_running{{{VM}}}"), status("stopped")),
         OF_VM,
         onset=5,
     ),
@@ -239,6 +313,44 @@ STORIES = (
         OF_VM,
         tail=14,
     ),
+    # Networks and tenants.
+    Story(
+        "VergeNetworkDown", (ran_before(f"vergewatch_vnet_running{{{VNET}}}"),), OF_VNET, onset=5
+    ),
+    Story(
+        "VergeGatewayUnreachable",
+        (steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeGatewayLossy",
+        (steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 0.2),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeGatewaySlow",
+        (steady(f"vergewatch_vnet_gateway_latency_average_seconds{{{VNET}}}", 0.9),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeTenantDown",
+        (ran_before(f"vergewatch_tenant_running{{{TENANT}}}"),),
+        OF_TENANT,
+        onset=5,
+    ),
+    Story(
+        "VergeTenantError",
+        (steady(f'vergewatch_tenant_status_info{{{TENANT},status="reduced",state="warning"}}', 1),),
+        OF_TENANT,
+    ),
+    Story(
+        "VergeTenantStorageAlmostFull",
+        (
+            steady(f"vergewatch_tenant_storage_used_bytes{{{SPACE}}}", 95),
+            steady(f"vergewatch_tenant_storage_provisioned_bytes{{{SPACE}}}", 100),
+        ),
+        {**OF_TENANT, "storage_tier": "1"},
+    ),
     # Recovery.
     Story("VergeRecoveryFailed", (*last_action("failed"), state("backoff")), OF_VM),
     Story("VergeRecoveryQuarantined", (state("quarantined"),), OF_VM),
@@ -287,6 +399,32 @@ STORIES = (
         (then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "_x4 1 2 3x20 stale"),),
         OF_SYSTEM,
         onset=6,
+    ),
+    # Snapshots, replication and API keys.
+    Story(
+        "VergeVMSnapshotOverdue",
+        (steady(f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}", -1),),
+        OF_VM,
+    ),
+    Story(
+        "VergeReplicationFailing",
+        (steady(f"vergewatch_replication_failed{{{SYNC}}}", 1),),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeReplicaTooOld",
+        (
+            steady(
+                f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}",
+                -REPLICA_AGE_DAYS * 86_400 - 1,
+            ),
+        ),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeAPIKeyExpiring",
+        (steady(f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}", 600),),
+        OF_API_KEY,
     ),
     # The daemon.
     Story("VergeExporterDown", (steady(f"up{{{SCRAPED}}}", 0),), OF_DAEMON),
@@ -340,5 +478,17 @@ STORIES = (
     ),
     Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 1),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
+    # Storage.
+    Story("VergeStorageTierDown", (tier_status("offline"),), OF_TIER),
+    Story("VergeStorageTierNotRedundant", (of_tier("redundant", 0),), OF_TIER),
+    Story(
+        "VergeStorageRepairsGrow",
+        (rising(f"vergewatch_cluster_tier_repairs{{{TIER}}}", 100, 1),),
+        OF_TIER,
+        onset=180,
+    ),
+    Story("VergeStorageWritesThrottled", (of_tier("write_throttle_seconds", 0.01),), OF_TIER),
+    Story("VergeDriveOffline", (drive("offline"),), OF_DRIVE),
+    Story("VergeDriveWearingOut", worn(0.8, hours=6000), OF_DRIVE),
     *_stories_of_doctor(),
 )

@@ -11,7 +11,7 @@ from exporter.telemetry import INSTRUMENTS
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["metrics", "settings", "recovery"])
+@pytest.mark.parametrize("name", ["metrics", "settings", "recovery", "doctor"])
 def test_generated_parts_of_docs_are_up_to_date(name: str) -> None:
     page = (DOCS / f"{name}.md").read_text()
 

@@ -14,7 +14,13 @@ from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
 from exporter.vergeos.tables import Importance, Pace
 
-SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0, Pace.RARE: 900.0}
+SECONDS = {
+    Pace.FAST: 20.0,
+    Pace.SLOW: 60.0,
+    Pace.INVENTORY: 300.0,
+    Pace.RARE: 900.0,
+    Pace.HOURLY: 3600.0,
+}
 IMPORTANCE = {table.name: table.importance for table in tables_of(COLLECTORS)}
 OPTIONAL = [collector for collector in COLLECTORS if not collector.required]
 NEEDED_BY_RECOVERY = ["clusters", "nodes", "recovery"]
@@ -207,10 +213,10 @@ def test_table_that_no_longer_shares_its_request_pays_for_it() -> None:
     assert schedule["cluster_status"].requests == 1
 
 
-def test_tables_of_one_endpoint_with_different_filters_do_not_share_a_request() -> None:
+def test_tables_of_one_endpoint_with_different_paces_do_not_share_a_request() -> None:
     schedule = planned()
 
-    assert (schedule["vms"].requests, schedule["vm_snapshots"].requests) == (1, 1)
+    assert (schedule["machine_status"].requests, schedule["guests"].requests) == (1, 1)
 
 
 # The request budget
@@ -229,8 +235,8 @@ def test_short_budget_stretches_the_least_important_tables_and_no_essential_one(
     assert requests_per_hour(after.values()) <= 700 * 0.85
     for name, importance in IMPORTANCE.items():
         old, new = before[name].every_seconds, after[name].every_seconds
-        # cluster_status comes with the request of clusters, which is as important as nodes.
-        if importance >= Importance.HIGH or name == "cluster_status":
+        # These come with the requests of clusters and nodes, which are of high importance.
+        if importance >= Importance.HIGH or name in ("cluster_status", "node_details"):
             assert new == old, name
         elif importance == Importance.NORMAL:
             assert old < new < ceil(old * MAX_STRETCH), name

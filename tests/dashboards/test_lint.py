@@ -30,7 +30,13 @@ def test_dashboards_have_unique_uids_and_titles() -> None:
     assert {one.uid for one in DASHBOARDS.values()} == {
         "vergewatch-systems",
         "vergewatch-vm",
+        "vergewatch-nodes",
+        "vergewatch-storage",
+        "vergewatch-networks",
+        "vergewatch-tenants",
+        "vergewatch-protection",
         "vergewatch-recovery",
+        "vergewatch-doctor",
         "vergewatch-exporter",
     }
     assert len({one.document["title"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)

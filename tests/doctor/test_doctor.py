@@ -120,6 +120,7 @@ def test_check_without_fresh_rows_is_skipped_and_remembers_its_findings() -> Non
     [
         (report(tables=()), "drives is not polled: its collector is off"),
         (table(success=None), "drives was not read yet"),
+        (report(up=False), "there is no connectivity"),
         (table(success=False, error="403"), "drives cannot be read: 403"),
         (table(fresh=False), "drives is out of date"),
     ],

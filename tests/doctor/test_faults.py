@@ -10,7 +10,7 @@ from exporter.collectors.registry import COLLECTORS
 from exporter.doctor.check import Check
 from exporter.doctor.doctor import Doctor
 from exporter.doctor.registry import CHECKS, ORDER
-from exporter.model import Finding, Inventory, Level
+from exporter.model import Finding, Identity, Inventory, Level
 from exporter.simulator import World, create_world
 from exporter.simulator.api.listing import list_rows
 from exporter.simulator.api.tables import TABLES
@@ -41,7 +41,12 @@ def read(here: World) -> Inventory:
             query["filter"] = where
         answer = list_rows(TABLES[table.endpoint], query, view, joined="work").rows
         rows[table.name] = table.decode(json.dumps(answer).encode()).rows
-    return join(rows, system_name=here.system_name, identity=None, taken_at=NOON)
+    return join(
+        rows,
+        system_name=here.system_name,
+        identity=Identity(here.system_name, here.version),
+        taken_at=NOON,
+    )
 
 
 def findings(doctor: Doctor, here: World) -> list[tuple[str, Finding]]:

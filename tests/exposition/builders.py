@@ -75,9 +75,9 @@ def guest(
 GUEST = guest()
 
 
-def load(total_cpu: float | None, ram_used: int | None) -> StatsRow:
-    """Return the load of a machine, in percent and MB."""
-    return StatsRow(total_cpu=total_cpu, ram_used=ram_used)
+def load(total_cpu: float | None, ram_used: int | None, **changes: Any) -> StatsRow:
+    """Return the load of a machine, in percent and MB; *changes* are what nodes have."""
+    return StatsRow(total_cpu=total_cpu, ram_used=ram_used, **changes)
 
 
 def status(machine: int, **changes: Any) -> MachineStatus:

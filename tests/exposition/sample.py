@@ -40,7 +40,6 @@ NORTH, SOUTH = "Nordwolke", 'Süd "2" \\ backup'
 
 NORTH_ROWS: dict[str, Any] = {
     "identity": Identity(NORTH, "26.1.8"),
-    "vm_snapshots": 7,
     "clusters": {1: Cluster(1, "Production"), 2: Cluster(2, 'Test "lab"')},
     "nodes": {
         1: Node(1, "node1", 1, 91, maintenance=False, status=None),
@@ -96,10 +95,14 @@ NORTH_ROWS: dict[str, Any] = {
         12: load(0.0, None),
         14: load(50.0, 1000),  # off; VergeOS keeps the row
         15: load(100.0, 0),
+        91: load(
+            31, 181_236, user_cpu=22, system_cpu=7, iowait_cpu=0.5, core_temp=58, core_temp_top=62
+        ),
     },
     "machine_nics": {
         11: (nic(81, 11, "lan#81"), nic(82, 11, "lan#82", status="unknown", rx_bytes=None)),
         15: (nic(85, 15, 'nic "é"', status="down", speed=0.0),),
+        91: (nic(31, 91, "eno1"), nic(32, 91, "eno2", status="lowerlayerdown", speed=0.0)),
     },
     "machine_drives": {
         11: (

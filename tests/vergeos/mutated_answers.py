@@ -49,8 +49,18 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "machine_drives": frozenset({"$key", "machine"}),
     "machine_devices": frozenset({"$key", "machine"}),
     "machine_drive_stats": frozenset({"parent_drive"}),
+    "machine_snapshots": frozenset({"$key", "machine"}),
     "nodes": frozenset({"id"}),
+    "node_details": frozenset({"id"}),
+    "node_memory": frozenset({"$key", "node"}),
+    "machine_nic_fabric_status": frozenset({"$key", "parent_nic"}),
+    "node_lldp_neighbors": frozenset({"$key", "node"}),
+    "node_gpus": frozenset({"$key", "node"}),
     "tags": frozenset({"$key", "member"}),
+    "vnet_monitor": frozenset({"$key", "vnet"}),
+    "tenant_stats": frozenset({"$key", "tenant"}),
+    "tenant_nodes": frozenset({"$key", "tenant"}),
+    "tenant_storage": frozenset({"$key", "tenant"}),
 }
 """The fields without which a row is skipped; of the other tables, ``$key``."""
 LEFT_OUT_BY = frozenset({"is_snapshot", "member"})
@@ -198,13 +208,7 @@ def field_of(path: Path) -> str:
     return "".join("[]" if isinstance(one, int) else f".{one}" for one in path)[1:]
 
 
-ROWS = {
-    name: [
-        row_of(table.row, key) | ({"is_snapshot": True} if name == "vm_snapshots" else {})
-        for key in KEYS
-    ]
-    for name, table in TABLES.items()
-}
+ROWS = {name: [row_of(table.row, key) for key in KEYS] for name, table in TABLES.items()}
 PATHS = [(name, path) for name, rows in ROWS.items() for path in paths(rows[0])]
 
 
@@ -446,7 +450,7 @@ def describe(answer: Answer) -> str:
 def _dependents() -> dict[tuple[str, str | int], frozenset[str]]:
     """Return which parts of a converted row depend on a field, by trying other values."""
     found: dict[tuple[str, str | int], frozenset[str]] = {}
-    others: tuple[Any, ...] = ("7", 7, True, False, None, "x", {"$key": 9}, [], "9", 0, 1.5)
+    others: tuple[Any, ...] = ("7", 7, True, False, None, "x", {"$key": 9}, [], ["x"], "9", 0, 1.5)
     for name, rows in ROWS.items():
         before = parts_of(
             next(iter(read(TABLES[name], json.dumps(rows[:1]).encode()).rows.values()))

@@ -18,7 +18,7 @@ WAKING = frozenset({"storage", "alarms", "licenses"})
 """Checks whose critical findings need an immediate response; all others can wait until morning."""
 ADVICE = frozenset({"updates_available"})
 """Checks whose findings may stay as long as the operator likes."""
-_WAITS = {Severity.CRITICAL: "5m", Severity.WARNING: "15m", Severity.INFO: "30m"}
+_WAITS = {Severity.CRITICAL: "5m", Severity.WARNING: "15m", Severity.INFO: "15m"}
 """Most tables are read every five minutes or less often: a warning is one that stays."""
 
 

@@ -11,6 +11,7 @@ from textwrap import indent
 from tools.alert_rules.expressions import by, firing
 from tools.alert_rules.groups import ALERTS
 from tools.alert_rules.model import Alert, Inhibition, Layer, Severity
+from tools.alert_rules.storage import TIER
 
 NOTIFYING = (Severity.CRITICAL, Severity.WARNING)
 _OF_VMS, _OF_NODES, _OF_PLATFORM = (
@@ -53,12 +54,24 @@ INHIBITIONS = (
     Inhibition(("VergeRecoveryFailed",), _VM_DOWN, ("system_name", "vm_id")),
     # A cluster lacks the node that is offline.
     Inhibition(("VergeNodeOffline",), ("VergeClusterReduced",), ("system_name",)),
+    # A tier that cannot be written has no smaller problems.
+    Inhibition(
+        ("VergeStorageTierDown",),
+        (
+            "VergeStorageTierNotRedundant",
+            "VergeStorageRepairsGrow",
+            "VergeStorageWritesThrottled",
+        ),
+        TIER,
+    ),
     # A full filesystem needs no prediction.
     Inhibition(
         ("VergeVMFilesystemAlmostFull",),
         ("VergeVMFilesystemFilling",),
         ("system_name", "vm_id", "mountpoint"),
     ),
+    # A tenant that is down has an error too.
+    Inhibition(("VergeTenantDown",), ("VergeTenantError",), ("system_name", "tenant_id")),
 )
 
 

@@ -48,7 +48,7 @@ class Layer(StrEnum):
     INHIBITOR = "inhibitor"
 
 
-_DASHBOARDS = {Layer.NODE: "systems", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
+_DASHBOARDS = {Layer.NODE: "nodes", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,14 @@ class Alert:
 
     @property
     def _dashboard(self) -> str:
+        if "vnet_name" in self.identity:
+            return "networks"
+        if "tenant_name" in self.identity:
+            return "tenants"
         if "vm_name" in self.identity:
             return "vm"
+        if {"storage_tier", "drive"} & set(self.identity):
+            return "storage"
         return _DASHBOARDS.get(self.layer, "exporter")
 
 

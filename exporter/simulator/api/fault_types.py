@@ -34,16 +34,19 @@ class FaultType:
     """
 
 
-ROW = Parameter("", "the name of the row; empty: the first; *: every row")
-
-
-def row_fault(about: str, **rows: Mapping[str, Any]) -> FaultType:
+def row_fault(about: str, *, default: str = "", **rows: Mapping[str, Any]) -> FaultType:
     """
     Return a fault that gives other values to columns of one row, or of every row.
 
     Args:
+        default: The row that is changed if none is named.
         rows: By table, the values by column; see `FaultType.rows`. An object that is a row of
             several tables, such as a tenant and its status, has them changed in each.
 
     """
-    return FaultType(about, {"row": ROW}, path=API_ROOT + next(iter(rows)), rows=rows)
+    row = Parameter(
+        default,
+        "the name of the row, of a part of a machine also MACHINE/NAME; empty: the first; *: every "
+        "row",
+    )
+    return FaultType(about, {"row": row}, path=API_ROOT + next(iter(rows)), rows=rows)

@@ -35,12 +35,14 @@ def _concerns(fault: Fault, table: Table, view: RequestView) -> Callable[[Any], 
     if wanted == "*":
         return lambda _: True
     if wanted:
-        return lambda thing: name_of(thing) == wanted
+        return lambda thing: wanted in names_of(thing)
     key = table.columns["$key"].get
     first = next((key(thing, view) for thing in table.rows(view)), None)
     return lambda thing: key(thing, view) == first
 
 
-def name_of(thing: Any) -> str:
-    """Return the name by which a fault finds the row of an object; its key if it has none."""
-    return str(getattr(thing, "name", "") or thing.key)
+def names_of(thing: Any) -> tuple[str, ...]:
+    """Return the names by which a fault finds the row of an object; its key if it has none."""
+    name = str(getattr(thing, "name", "") or thing.key)
+    machine = getattr(thing, "machine", None)
+    return (name,) if machine is None else (name, f"{machine.name}/{name}")

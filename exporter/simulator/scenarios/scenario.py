@@ -28,6 +28,7 @@ FILE_KEYS = (
     "clusters",
     "names",
     "stopped_share",
+    "gpus",
     "tags",
     "schedule",
     "rates",
@@ -60,6 +61,7 @@ class Scenario:
     clusters: tuple[ClusterPlan, ...] | None = None
     names: tuple[str, ...] = ()
     stopped_share: float = 0.06
+    gpus: int = 0
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tags by VM name."""
     schedule: tuple[ScheduledEvent, ...] = ()
@@ -80,6 +82,7 @@ class Scenario:
             clusters=self.clusters,
             names=self.names[: self.vms],
             stopped_share=self.stopped_share,
+            gpus=self.gpus,
         )
         for name, tags in self.tags.items():
             for vm in [one for one in world.live_vms() if one.name == name]:
@@ -278,6 +281,7 @@ _READERS: Mapping[str, Any] = {
     "clusters": _clusters,
     "names": _names,
     "stopped_share": lambda part: part.number(least=0, most=1),
+    "gpus": lambda part: part.whole(least=0, most=MAX_NODES),
     "tags": _tags,
     "schedule": _schedule,
     "rates": _rates,
