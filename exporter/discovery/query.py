@@ -8,6 +8,8 @@ from exporter.formatting import nearest_or_all
 
 Network = IPv4Network | IPv6Network
 MAX_PORT = 65_535
+MAX_VALUES = 16
+"""Of one parameter: the work for a request must stay small."""
 
 
 class TargetQuery(NamedTuple):
@@ -46,10 +48,12 @@ def parse_query(parameters: Mapping[str, Sequence[str]]) -> TargetQuery:
         ValueError: One is unknown, or has an invalid value.
 
     """
-    for name in parameters:
+    for name, values in parameters.items():
         if name not in TargetQuery._fields:
             known = nearest_or_all(name, TargetQuery._fields)
             raise ValueError(f"the parameter {name} is unknown{known}")
+        if len(values) > MAX_VALUES:
+            raise ValueError(f"the parameter {name} has more than {MAX_VALUES} values")
 
     def words(name: str) -> frozenset[str]:
         values = frozenset(value.casefold() for value in parameters.get(name, ()))

@@ -85,11 +85,13 @@ def names_of(text: str) -> list[str]:
 
 
 async def until_groups(daemon: Daemon, count: int) -> dict[str, dict[str, Any]]:
+    """Ask until every table was read, and *count* guests are there."""
     for _ in range(int(PATIENCE_SECONDS / 0.1)):
-        if len(found := await groups(daemon)) == count:
-            return found
+        status, text = await daemon.get("/sd/guests")
+        if status == 200 and len(json.loads(text)) == count:
+            return await groups(daemon)
         await REAL_TIME.sleep(0.1)
-    raise AssertionError(f"there are {len(found)} guests, not {count}")
+    raise AssertionError(f"there are not {count} guests: {status} {text}")
 
 
 async def gaps(server: Prometheus, instance: str, begin: float) -> list[float]:

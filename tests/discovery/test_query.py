@@ -51,6 +51,7 @@ def test_port_and_networks_are_read() -> None:
     ("parameters", "message"),
     [
         ({"systm": ["x"]}, "the parameter systm is unknown; did you mean system?"),
+        ({"tag": ["x"] * 17}, "the parameter tag has more than 16 values"),
         ({"os": [""]}, "the parameter os is empty"),
         ({"port": ["0"]}, "the parameter port is 0; it is one number, 1 to 65535"),
         ({"port": ["65536"]}, "the parameter port is 65536; it is one number, 1 to 65535"),
