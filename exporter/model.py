@@ -75,6 +75,10 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     """Whether a reboot by the guest is a reset instead of a power cycle."""
     failover_cluster: int | None = None
     """The cluster that VergeOS starts it in if its own has no room."""
+    snapshot_profile: int | None = None
+    """The profile by which VergeOS takes its snapshots."""
+    modified_at: float | None = None
+    """Unix seconds of the last change of the configuration."""
     unreadable: frozenset[str] = frozenset()
     """The fields of the row that could not be read; they are unknown here."""
 
@@ -137,6 +141,8 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
     cloud_name: str
     version: str
+    version_hash: str = ""
+    """Of the source that this version was built from."""
 
 
 class FrozenStatus(msgspec.Struct, frozen=True, gc=False):

@@ -72,9 +72,7 @@ class Page:
     @property
     def vm_names(self) -> set[str]:
         """Names of the metrics about VMs that have samples."""
-        return {name for name in self.samples if name.startswith("vergewatch_vm_")} - {
-            "vergewatch_vm_snapshots"
-        }
+        return {name for name in self.samples if name.startswith("vergewatch_vm_")}
 
 
 def _samples(text: str) -> dict[str, dict[Labels, float]]:

@@ -12,6 +12,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -212,6 +213,9 @@ def simulate(
             help="Initial fault, such as latency:seconds=2.",
         ),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve https, with a certificate made at the start.")
+    ] = False,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
@@ -221,19 +225,25 @@ def simulate(
     from exporter.config.loader import SIMULATOR_KEY_VARIABLE
     from exporter.simulator import Simulator, load_scenario
     from exporter.simulator.api.accounts import API_KEY
+    from exporter.simulator.certificate import self_signed
     from exporter.web.server import parse_listen
 
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     where = parse_listen(listen)
-    simulator = Simulator(
-        world=load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock),
-        clock=clock,
-        host=where.host or ALL_ADDRESSES,
-        port=where.port,
-        api_key=os.environ.get(SIMULATOR_KEY_VARIABLE, API_KEY),
-    )
-    asyncio.run(serve(simulator, faults or (), _print_simulator_banner))
+    with self_signed(where.host) if tls else nullcontext() as certificate:
+        simulator = Simulator(
+            world=load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock),
+            clock=clock,
+            host=where.host or ALL_ADDRESSES,
+            port=where.port,
+            api_key=os.environ.get(SIMULATOR_KEY_VARIABLE, API_KEY),
+            ssl_context=None if certificate is None else certificate.context,
+        )
+        trusted = None if certificate is None else certificate.file
+        asyncio.run(
+            serve(simulator, faults or (), lambda one: _print_simulator_banner(one, trusted))
+        )
 
 
 @command.command()
@@ -336,15 +346,19 @@ def _given(**groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _print_simulator_banner(simulator: "Simulator") -> None:
-    url = simulator.url
+def _print_simulator_banner(simulator: "Simulator", certificate: Path | None) -> None:
+    url, curl, variables, trust = simulator.url, "curl", "", ""
+    if certificate is not None:
+        trust = f"\n  trust      {certificate}, which is self-signed, and deleted at the end"
+        curl, variables = f"curl --cacert {certificate}", f"VERGEWATCH_TLS__CA_FILE={certificate} "
+    variables += f"VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key}"
     typer.echo(f"""\
-A simulated VergeOS, {simulator.world.system_name}, listens at {url}
-  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run
-  add fault  curl -X PUT {url}/simulator/faults/latency -d '{{"seconds": 2}}'
-  end fault  curl -X DELETE {url}/simulator/faults/latency
-  crash VM   curl -X POST {url}/simulator/vms/1/crash
-  all calls  curl {url}/simulator/""")
+A simulated VergeOS, {simulator.world.system_name}, listens at {url}{trust}
+  monitor    {variables} vergewatch run
+  add fault  {curl} -X PUT {url}/simulator/faults/latency -d '{{"seconds": 2}}'
+  end fault  {curl} -X DELETE {url}/simulator/faults/latency
+  crash VM   {curl} -X POST {url}/simulator/vms/1/crash
+  all calls  {curl} {url}/simulator/""")
 
 
 def _print(text: Any) -> None:

@@ -1,31 +1,11 @@
-"""The system: state of its polling, its name and version, and its number of VM snapshots."""
+"""The system: state of its polling, its name and version."""
 
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import counter, each, gauge, group, info, time
+from exporter.exposition.collector import counter, gauge, group, info, time
 from exporter.exposition.view import FROZEN, REPORT, UPDATED, Items, RenderView
 from exporter.model import IDENTITY
-from exporter.vergeos.rows import Row
-from exporter.vergeos.tables import Importance, Pace, Table
-
-
-class SnapshotRow(Row, gc=False):
-    """A row of ``vms`` that is the snapshot of a VM."""
-
-    is_snapshot: bool | None = None
-
-
-VM_SNAPSHOTS = Table(
-    "vm_snapshots",
-    "vms",
-    Pace.RARE,
-    SnapshotRow,
-    lambda row, _, __: row.is_snapshot or None,  # VergeOS may ignore the filter
-    lambda decoded: decoded.with_rows(decoded.count),
-    where="is_snapshot eq true",
-    importance=Importance.LOW,
-)
 
 
 def systems(view: RenderView) -> Items:
@@ -42,11 +22,6 @@ def tables(view: RenderView) -> Items:
 def versions(view: RenderView) -> Items:
     """Return the system's name and version, once known."""
     return Items([(view.system,)], [view.inventory.identity]).known()
-
-
-def snapshots(view: RenderView) -> Items:
-    """Return the number of snapshots of VMs."""
-    return Items([(view.system,)], [view.inventory.sources.get(VM_SNAPSHOTS.name)]).known()
 
 
 class SystemUpdates(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +42,6 @@ SYSTEM = group("system", "system_name", REPORT, systems)
 UPDATES = group("system status updates", "system_name", f"{UPDATED} {FROZEN}", updates)
 TABLE = group("table", "system_name table", REPORT, tables)
 VERSION = group("version", "system_name", IDENTITY, versions)
-SNAPSHOTS = group("VM snapshots", "system_name", "vm_snapshots", snapshots)
 
 FAMILIES = (
     gauge("up", SYSTEM, "",
@@ -110,8 +84,6 @@ FAMILIES = (
     info("system_info", VERSION, "version.json, settings.cloud_name",
          "Name and version of this VergeOS system",
          {"cloud_name": "cloud_name", "version": "version"}),
-    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system",
-          each(float)),
 )  # fmt: skip
 
-COLLECTOR = Collector("system", (VM_SNAPSHOTS,), FAMILIES, required=True)
+COLLECTOR = Collector("system", (), FAMILIES, required=True)

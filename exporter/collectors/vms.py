@@ -62,6 +62,8 @@ class VMRow(Row, gc=False):
     service: Any = None
     """A foreign key; in no shape worth losing the row for."""
     disable_powercycle: bool | None = None
+    snapshot_profile: Reference = None
+    modified: Whole | float | None = None
 
 
 class StatusRow(Row, gc=False):
@@ -123,6 +125,8 @@ def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
         service=names_a_row(row.service),
         disable_powercycle=row.disable_powercycle,
         failover_cluster=key_number(row.cluster_failover),
+        snapshot_profile=key_number(row.snapshot_profile),
+        modified_at=timestamp(row.modified),
         unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 

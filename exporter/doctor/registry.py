@@ -5,21 +5,33 @@ A module with new checks is added to `_MODULES`.
 """
 
 from exporter.doctor import (
+    accounts,
+    alarms,
     clusters,
     connectivity,
+    expiry,
     fabric,
+    networks,
     nodes,
+    snapshot_profiles,
     storage,
+    updates,
     vsan_journal,
 )
 from exporter.doctor.check import Check
 
 _MODULES = (
+    accounts,
+    alarms,
     clusters,
     connectivity,
+    expiry,
     fabric,
+    networks,
     nodes,
+    snapshot_profiles,
     storage,
+    updates,
     vsan_journal,
 )
 ORDER = (

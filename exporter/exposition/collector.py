@@ -110,6 +110,12 @@ def time(attribute: str) -> Read:
     ]
 
 
+def at(attribute: str) -> Read:
+    """Return a reader of Unix seconds; VergeOS has 0 for a point in time that there is not."""
+    get = attrgetter(attribute)
+    return lambda items: [moment or None for moment in map(get, items)]
+
+
 def scale(attribute: str, factor: float) -> Read:
     """Return a reader of a numeric attribute times *factor*."""
     get = attrgetter(attribute)

@@ -1,5 +1,9 @@
 """All metric families of the vendor's page, in its order."""
 
-from exporter.vendor import clusters, nodes, storage
+from exporter.vendor import clusters, networks, nodes, storage, system, tenants
 
-FAMILIES = tuple(family for module in (clusters, nodes, storage) for family in module.FAMILIES)
+FAMILIES = tuple(
+    family
+    for module in (clusters, nodes, storage, system, tenants, networks)
+    for family in module.FAMILIES
+)

@@ -35,10 +35,11 @@ class Setting(msgspec.Struct, gc=False):
     value: rows.Name | None = None
 
 
-class Version(msgspec.Struct, gc=False):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """``/version.json``."""
 
     version: rows.Name | None = None
+    hash: rows.Name | None = None
 
 
 class _Decoded(NamedTuple):
@@ -73,7 +74,7 @@ class VergeOSSource:
         }
         """By request."""
         self._decoded: dict[str, _Decoded] = {}
-        self._version = ""
+        self._version = Version()
         """The last one that was read."""
         self._shared: dict[str, bytes] = {}
         """By table, an answer that the request of another table brought and nothing used yet."""
@@ -186,11 +187,11 @@ class VergeOSSource:
         problem = None
         try:
             version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
-            self._version = _version(version, lost) if version is not None else ""
+            self._version = _version(version, lost) if version is not None else Version()
         except (BadReplyError, UnreachableError) as error:
             problem = str(error)
         return TableRows(
-            Identity(name, self._version),
+            Identity(name, self._version.version or "", self._version.hash or ""),
             1,
             skipped=int(problem is not None),
             problem=problem,
@@ -226,9 +227,9 @@ def _setting(body: bytes, name: str, lost: list[LostValue]) -> str:
     return ""
 
 
-def _version(body: bytes, lost: list[LostValue]) -> str:
+def _version(body: bytes, lost: list[LostValue]) -> Version:
     try:
-        return decode_object(body, Version, lost).version or ""
+        return decode_object(body, Version, lost)
     except UnreadableError as problem:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, str(problem))) from None
 

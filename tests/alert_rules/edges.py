@@ -6,27 +6,34 @@ from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
 from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
 from tests.alert_rules.stories import (
+    API_KEY,
     DISK,
     INPUT,
     NODE,
+    OF_API_KEY,
     OF_DAEMON,
     OF_DISK,
     OF_DRIVE,
     OF_NODE,
+    OF_SYNC,
     OF_SYSTEM,
     OF_TABLE,
     OF_TIER,
     OF_VM,
+    OF_VNET,
     PLANNED_REQUESTS,
     QUESTION,
     SCRAPED,
     SIZE,
+    SYNC,
     SYS,
     SYSTEM,
     TABLE,
+    TENANT,
     TIER,
     USED,
     VM,
+    VNET,
     Series,
     drive,
     finding,
@@ -34,6 +41,7 @@ from tests.alert_rules.stories import (
     not_enrolled,
     of_doctor,
     of_tier,
+    ran_before,
     recovery,
     rising,
     running,
@@ -858,8 +866,63 @@ STORAGE = (
            at=(90,)),
     silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
 )  # fmt: skip
+NETWORK_WENT_DOWN = ran_before(f"vergewatch_vnet_running{{{VNET}}}")
+TENANT_WENT_DOWN = ran_before(f"vergewatch_tenant_running{{{TENANT}}}")
+NETWORKS = (
+    silent("VergeNetworkDown", "it is disabled", NETWORK_WENT_DOWN,
+           steady(f"vergewatch_vnet_enabled{{{VNET}}}", 0)),
+    silent("VergeNetworkDown", "it was off when first polled",
+           steady(f"vergewatch_vnet_running{{{VNET}}}", 0)),
+    Case("VergeNetworkDown", "it has been down for hours", (NETWORK_WENT_DOWN,),
+         {12: [OF_VNET], 200: [OF_VNET]}),
+    silent("VergeGatewayLossy", "the gateway does not answer at all",
+           steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 1),
+           steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0)),
+    silent("VergeTenantDown", "it is restarting", TENANT_WENT_DOWN,
+           steady(f'vergewatch_tenant_status_info{{{TENANT},status="restarting"}}', 1)),
+    silent("VergeTenantDown", "it was off when first polled",
+           steady(f"vergewatch_tenant_running{{{TENANT}}}", 0)),
+    silent("VergeTenantStorageAlmostFull", "it was given none",
+           steady(f'vergewatch_tenant_storage_used_bytes{{{TENANT},storage_tier="1"}}', 5),
+           steady(f'vergewatch_tenant_storage_provisioned_bytes{{{TENANT},storage_tier="1"}}', 0)),
+)  # fmt: skip
+
+DUE = f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}"
+SYNC_FAILED = steady(f"vergewatch_replication_failed{{{SYNC}}}", 1)
+SUCCEEDED = f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}"
+ENABLED = f"vergewatch_replication_enabled{{{SYNC}}}"
+EXPIRES = f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}"
+USED_AT = f"vergewatch_api_key_last_login_timestamp_seconds{{{API_KEY}}}"
+WEEK = 604_800
+
+PROTECTION = (
+    Case("VergeVMSnapshotOverdue", "the next snapshot is not due yet",
+         (steady(DUE, 20_000),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "a snapshot is taken in time, again and again",
+         (rising(DUE, 30, 60),), silent=(40, 300)),
+    Case("VergeVMSnapshotOverdue", "fires half an hour after a snapshot was due",
+         (steady(DUE, 3570),), {91: [OF_VM]}, (59, 88)),
+    Case("VergeReplicationFailing", "the sync is disabled",
+         (SYNC_FAILED, steady(ENABLED, 0)), silent=(70, 200)),
+    Case("VergeReplicationFailing", "the sync is enabled",
+         (SYNC_FAILED, steady(ENABLED, 1)), {70: [OF_SYNC]}),
+    Case("VergeReplicationFailing", "retries succeed within the hour",
+         (then(f"vergewatch_replication_failed{{{SYNC}}}", "1x50 0x10 1x50 0x100"),),
+         silent=(55, 110, 150)),
+    Case("VergeReplicaTooOld", "the last success was yesterday",
+         (steady(SUCCEEDED, -100_000),), silent=(30, 300)),
+    Case("VergeReplicaTooOld", "the sync is disabled",
+         (steady(SUCCEEDED, -200_000), steady(ENABLED, 0)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key expires later",
+         (steady(EXPIRES, 4 * WEEK),), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key was not used for a week",
+         (steady(EXPIRES, 600), steady(USED_AT, -WEEK - 1)), silent=(30, 300)),
+    Case("VergeAPIKeyExpiring", "the key is used",
+         (steady(EXPIRES, 600), rising(USED_AT, 0, 60)), {30: [OF_API_KEY]}),
+)  # fmt: skip
 
 CASES = (
+    *PROTECTION,
     *DOWN,
     *WITHOUT_RECOVERY,
     *OTHER_VMS,
@@ -870,4 +933,5 @@ CASES = (
     *RECORDINGS,
     *DOCTOR,
     *STORAGE,
+    *NETWORKS,
 )

@@ -13,6 +13,7 @@ from exporter.doctor.registry import CHECKS
 from exporter.model import Level
 from tools.alert_rules import doctor
 from tools.alert_rules.groups import GROUPS
+from tools.alert_rules.thresholds import REPLICA_AGE_DAYS
 
 SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
@@ -41,6 +42,15 @@ OF_TIER = {"system_name": SYSTEM, "cluster_name": "k", "storage_tier": "1"}
 DRIVE = f'{NODE},drive="/dev/sda",serial="S1"'
 OF_DRIVE = {**OF_NODE, "drive": "/dev/sda", "serial": "S1"}
 OF_SUBJECT = {"system_name": SYSTEM, "subject": "it"}
+VNET = f'{SYS},vnet_id="21",vnet_name="blue"'
+OF_VNET = {"system_name": SYSTEM, "vnet_id": "21", "vnet_name": "blue"}
+TENANT = f'{SYS},tenant_id="8",tenant_name="meadow"'
+OF_TENANT = {"system_name": SYSTEM, "tenant_id": "8", "tenant_name": "meadow"}
+SPACE = f'{TENANT},storage_tier="1"'
+SYNC = f'{SYS},sync_id="1",sync_name="to-harbor"'
+OF_SYNC = {"system_name": SYSTEM, "sync_id": "1", "sync_name": "to-harbor"}
+API_KEY = f'{SYS},api_key_id="1",api_key_name="vergewatch"'
+OF_API_KEY = {"system_name": SYSTEM, "api_key_id": "1", "api_key_name": "vergewatch"}
 
 
 PLANNED_REQUESTS = 758
@@ -75,6 +85,11 @@ def steady(selector: str, value: float) -> Series:
 
 
 QUESTION = steady(f'vergewatch_recovery_vm_question_info{{{VM},action="poweron",question="17"}}', 1)
+
+
+def ran_before(selector: str) -> Series:
+    """Return a series that is 1 for five samples, and then 0."""
+    return Series(selector, lambda count: f"1x4 0x{max(count - 6, 0)} stale")
 
 
 def rising(selector: str, start: float, by: float) -> Series:
@@ -238,13 +253,7 @@ STORIES = (
     Story("VergeVMDown", (state("held"), running(0), status("stopped")), OF_VM),
     Story(
         "VergeVMWentDown",
-        (
-            Series(
-                f"vergewatch_vm_running{{{VM}}}",
-                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
-            ),
-            status("stopped"),
-        ),
+        (ran_before(f"vergewatch_vm_running{{{VM}}}"), status("stopped")),
         OF_VM,
         onset=5,
     ),
@@ -304,6 +313,44 @@ STORIES = (
         OF_VM,
         tail=14,
     ),
+    # Networks and tenants.
+    Story(
+        "VergeNetworkDown", (ran_before(f"vergewatch_vnet_running{{{VNET}}}"),), OF_VNET, onset=5
+    ),
+    Story(
+        "VergeGatewayUnreachable",
+        (steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeGatewayLossy",
+        (steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 0.2),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeGatewaySlow",
+        (steady(f"vergewatch_vnet_gateway_latency_average_seconds{{{VNET}}}", 0.9),),
+        OF_VNET,
+    ),
+    Story(
+        "VergeTenantDown",
+        (ran_before(f"vergewatch_tenant_running{{{TENANT}}}"),),
+        OF_TENANT,
+        onset=5,
+    ),
+    Story(
+        "VergeTenantError",
+        (steady(f'vergewatch_tenant_status_info{{{TENANT},status="reduced",state="warning"}}', 1),),
+        OF_TENANT,
+    ),
+    Story(
+        "VergeTenantStorageAlmostFull",
+        (
+            steady(f"vergewatch_tenant_storage_used_bytes{{{SPACE}}}", 95),
+            steady(f"vergewatch_tenant_storage_provisioned_bytes{{{SPACE}}}", 100),
+        ),
+        {**OF_TENANT, "storage_tier": "1"},
+    ),
     # Recovery.
     Story("VergeRecoveryFailed", (*last_action("failed"), state("backoff")), OF_VM),
     Story("VergeRecoveryQuarantined", (state("quarantined"),), OF_VM),
@@ -352,6 +399,32 @@ STORIES = (
         (then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "_x4 1 2 3x20 stale"),),
         OF_SYSTEM,
         onset=6,
+    ),
+    # Snapshots, replication and API keys.
+    Story(
+        "VergeVMSnapshotOverdue",
+        (steady(f"vergewatch_vm_snapshot_due_timestamp_seconds{{{VM}}}", -1),),
+        OF_VM,
+    ),
+    Story(
+        "VergeReplicationFailing",
+        (steady(f"vergewatch_replication_failed{{{SYNC}}}", 1),),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeReplicaTooOld",
+        (
+            steady(
+                f"vergewatch_replication_last_success_timestamp_seconds{{{SYNC}}}",
+                -REPLICA_AGE_DAYS * 86_400 - 1,
+            ),
+        ),
+        OF_SYNC,
+    ),
+    Story(
+        "VergeAPIKeyExpiring",
+        (steady(f"vergewatch_api_key_expiry_timestamp_seconds{{{API_KEY}}}", 600),),
+        OF_API_KEY,
     ),
     # The daemon.
     Story("VergeExporterDown", (steady(f"up{{{SCRAPED}}}", 0),), OF_DAEMON),

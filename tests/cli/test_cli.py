@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,7 +67,7 @@ async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
         assert (code, err) == (0, "")
         assert "northwind" in out
         assert "26.1" in out
-        for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
+        for table in ("vms", "machine_status", "machine_drive_stats", "machine_snapshots"):
             assert table in out
         assert re.search(r"\b[1-9]\d\d of 1000 requests per hour; this check sent \d\d", out)
 
@@ -432,6 +434,32 @@ async def test_simulate_serves_an_api_with_fault_control() -> None:
             assert answer.status == 200
         async with http.get(f"{url}/api/v4/nodes") as answer:
             assert answer.status == 200
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+async def test_simulate_with_tls_prints_the_certificate_that_its_clients_trust() -> None:
+    listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--tls")
+    async with printing("simulate", *listen, until="all calls") as lines:
+        url = lines[0].split()[-1]
+        trusted = Path(next(line for line in lines if "trust" in line).split()[1].rstrip(","))
+        context = ssl.create_default_context(cafile=str(trusted))
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/version.json", ssl=context) as answer:
+                assert answer.status == 200
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await http.get(f"{url}/version.json")
+
+    assert url.startswith("https://")
+    assert f"curl --cacert {trusted}" in lines[-1]
+    assert not trusted.exists()  # noqa: ASYNC240
+
+
+async def test_simulate_with_tls_needs_openssl() -> None:
+    code, _, err = await ran("simulate", "--listen", "127.0.0.1:0", "--tls", PATH="")
+
+    assert code == 2
+    assert "openssl: install it" in err
 
 
 UNREACHABLE = "http://127.0.0.1:1"

@@ -213,10 +213,10 @@ def test_table_that_no_longer_shares_its_request_pays_for_it() -> None:
     assert schedule["cluster_status"].requests == 1
 
 
-def test_tables_of_one_endpoint_with_different_filters_do_not_share_a_request() -> None:
+def test_tables_of_one_endpoint_with_different_paces_do_not_share_a_request() -> None:
     schedule = planned()
 
-    assert (schedule["vms"].requests, schedule["vm_snapshots"].requests) == (1, 1)
+    assert (schedule["machine_status"].requests, schedule["guests"].requests) == (1, 1)
 
 
 # The request budget

@@ -6,7 +6,6 @@ import pytest
 
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS, FAMILIES
-from exporter.collectors.system import SNAPSHOTS
 from exporter.exposition.collector import UNITS, Family, ItemGroup, Kind, one, unit_of
 from exporter.exposition.view import DOCTOR, FROZEN, REPORT, UPDATED
 from exporter.model import IDENTITY
@@ -131,7 +130,7 @@ def test_first_label_is_the_system(family: Family) -> None:
 @every_family
 def test_vm_families_have_the_identity_labels_of_the_vm(family: Family) -> None:
     names = ("vergewatch_vm_", "vergewatch_recovery_vm_")
-    is_vm_family = family.name.startswith(names) and family.group is not SNAPSHOTS
+    is_vm_family = family.name.startswith(names)
 
     assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == is_vm_family
     if is_vm_family:

@@ -23,6 +23,8 @@ STOPPED = "desktop-mira"
 HUNG = "wiki-lantern"
 """Hangs, and is not enrolled."""
 
+FAULTS = ("alarm_raised", "snapshot_overdue")
+"""What is wrong from the start, in tables that are read seldom."""
 FAST_RECOVERY = {
     "VERGEWATCH_RECOVERY__MODE": "enforce",
     "VERGEWATCH_RECOVERY__LIMITS": json.dumps(
@@ -58,6 +60,8 @@ async def running_demo(folder: Path) -> AsyncIterator[Harness]:
     # The demo's schedule and rates take half an hour; run_scenario causes the events instead.
     scenario = replace(load_scenario("demo"), schedule=(), rates={})
     world = scenario.build(REAL_TIME)
+    for fault in FAULTS:
+        world.faults.turn_on(fault)
     async with Simulator(world=world, clock=REAL_TIME) as system:
         journal = {"VERGEWATCH_RECOVERY__DIRECTORY": str(folder / "journal")}
         async with (

@@ -21,7 +21,6 @@ TABLES = {
     "machine_drive_stats",
     "clusters",
     "nodes",
-    "vm_snapshots",
 }
 FAMILIES = tuple(family for family in registry.FAMILIES if family.group.tables <= TABLES)
 """The other collectors are tested by their fixtures in tests/collectors."""

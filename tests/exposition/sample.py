@@ -40,7 +40,6 @@ NORTH, SOUTH = "Nordwolke", 'Süd "2" \\ backup'
 
 NORTH_ROWS: dict[str, Any] = {
     "identity": Identity(NORTH, "26.1.8"),
-    "vm_snapshots": 7,
     "clusters": {1: Cluster(1, "Production"), 2: Cluster(2, 'Test "lab"')},
     "nodes": {
         1: Node(1, "node1", 1, 91, maintenance=False, status=None),

@@ -208,7 +208,6 @@ def test_incremental_rendering_equals_rendering_from_scratch(
 
 OTHER_ROWS: strategies.Rows = {
     "identity": Identity("Renamed", "27.0.0"),
-    "vm_snapshots": 8,
     "clusters": {1: Cluster(1, "Elsewhere"), 2: Cluster(2, "Nowhere")},
     "nodes": {
         key: msgspec.structs.replace(node, name=f"host{key}", maintenance=None)

@@ -220,15 +220,9 @@ def test_absent_table_exports_no_series(rows: strategies.Rows) -> None:
     }
 
     for family in FAMILIES:
-        if not family.group.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
+        if not family.group.tables <= rows.keys() | {"report", "clusters"}:
             may_lack = family.group.name in ("VM place", "node state")
             assert family.name not in exported or may_lack, family.name
-
-
-def test_snapshot_count_is_exported_before_the_identity_is_known() -> None:
-    exported = {name for name, _ in values(system({"vms": (), "vm_snapshots": 7}))}
-
-    assert "vergewatch_vm_snapshots" in exported
 
 
 CONFIGURATION = {

@@ -175,9 +175,9 @@ def _config(vm: machines.VM) -> VMConfig:
         name=vm.name,
         uuid=vm.uuid,
         enabled=vm.enabled,
-        need_restart=vm.need_restart,
-        cpu_cores=machine.cores,
-        memory_bytes=machine.memory_mb * MIB,
+        need_restart=vm.machine.need_restart,
+        cpu_cores=machine.configured_cores,
+        memory_bytes=machine.configured_memory_mb * MIB,
         cluster=machine.cluster,
         os_family=vm.os_family,
         machine_type=vm.machine_type,
@@ -188,6 +188,8 @@ def _config(vm: machines.VM) -> VMConfig:
         service=vm.service is not None,
         disable_powercycle=vm.disable_powercycle,
         failover_cluster=machine.cluster_failover,
+        snapshot_profile=vm.snapshot_profile,
+        modified_at=float(vm.modified),
     )
 
 

@@ -165,7 +165,12 @@ async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str])
 
 @pytest.mark.parametrize(
     ("mode", "status", "names"),
-    [("reject", 422, None), ("ignore", 200, {"node", "vm"}), ("work", 200, {"node"})],
+    [
+        ("reject", 422, None),
+        ("ignore", 200, {"node", "vm"}),
+        ("aliases", 200, {"node"}),
+        ("work", 200, {"node"}),
+    ],
 )
 async def test_filter_on_joined_columns_is_configurable(
     world: World, clock: FakeClock, mode: str, status: int, names: set[str] | None
@@ -187,6 +192,29 @@ async def test_filter_on_joined_columns_is_configurable(
 
     assert reply.status == status
     assert names is None or {row["type"] for row in reply.json} == names
+
+
+async def test_an_alias_among_the_fields_filters_and_sorts(client: Client, world: World) -> None:
+    query = {
+        "fields": "$key,machine#status#running as running,machine#cpu_cores as cores",
+        "filter": "running eq true and is_snapshot eq false",
+        "sort": "-cores,+$key",
+    }
+
+    rows = await client.rows("vms", **query)
+
+    running = [vm for vm in world.live_vms() if vm.machine.status.running]
+    running.sort(key=lambda vm: (-vm.machine.cores, vm.key))
+    assert [row["$key"] for row in rows] == [vm.key for vm in running]
+
+
+@pytest.mark.parametrize("argument", ["filter", "sort"])
+async def test_an_alias_that_is_not_among_the_fields_is_422(client: Client, argument: str) -> None:
+    text = {"filter": "running eq true", "sort": "running"}[argument]
+
+    reply = await client.ask("GET", "vms", {"fields": "$key", argument: text})
+
+    assert (reply.status, reply.json) == (422, {"err": "Invalid argument"})
 
 
 async def test_a_row_is_shown_by_its_key(client: Client, running: VM) -> None:

@@ -49,6 +49,7 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "machine_drives": frozenset({"$key", "machine"}),
     "machine_devices": frozenset({"$key", "machine"}),
     "machine_drive_stats": frozenset({"parent_drive"}),
+    "machine_snapshots": frozenset({"$key", "machine"}),
     "nodes": frozenset({"id"}),
     "node_details": frozenset({"id"}),
     "node_memory": frozenset({"$key", "node"}),
@@ -56,6 +57,10 @@ IDENTITY: Mapping[str, frozenset[str]] = {
     "node_lldp_neighbors": frozenset({"$key", "node"}),
     "node_gpus": frozenset({"$key", "node"}),
     "tags": frozenset({"$key", "member"}),
+    "vnet_monitor": frozenset({"$key", "vnet"}),
+    "tenant_stats": frozenset({"$key", "tenant"}),
+    "tenant_nodes": frozenset({"$key", "tenant"}),
+    "tenant_storage": frozenset({"$key", "tenant"}),
 }
 """The fields without which a row is skipped; of the other tables, ``$key``."""
 LEFT_OUT_BY = frozenset({"is_snapshot", "member"})
@@ -203,13 +208,7 @@ def field_of(path: Path) -> str:
     return "".join("[]" if isinstance(one, int) else f".{one}" for one in path)[1:]
 
 
-ROWS = {
-    name: [
-        row_of(table.row, key) | ({"is_snapshot": True} if name == "vm_snapshots" else {})
-        for key in KEYS
-    ]
-    for name, table in TABLES.items()
-}
+ROWS = {name: [row_of(table.row, key) for key in KEYS] for name, table in TABLES.items()}
 PATHS = [(name, path) for name, rows in ROWS.items() for path in paths(rows[0])]
 
 

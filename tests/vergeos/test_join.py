@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors import disks, guests, nics, nodes, system, vms
+from exporter.collectors import disks, guests, nics, nodes, vm_snapshots, vms
 from exporter.collectors.inventory import join
 from exporter.exposition.view import RenderView
 from exporter.model import VM, Cluster, Identity, Inventory, Node, VMConfig
@@ -82,8 +82,12 @@ def test_empty_tags_table_differs_from_unknown_tags() -> None:
 
 
 def test_no_snapshots_is_zero_and_not_unknown() -> None:
-    assert system.snapshots(view({"vm_snapshots": 0})).objects == [0]
-    assert system.snapshots(view({})).objects == []
+    vms = {"vms": (config(1, 20),)}
+
+    assert vm_snapshots.snapshots(view(vms | {"machine_snapshots": {}})).objects == [
+        vm_snapshots.NONE
+    ]
+    assert vm_snapshots.snapshots(view(vms)).objects == []
 
 
 def test_rows_of_machines_that_are_no_vms_are_left_out() -> None:

@@ -16,7 +16,7 @@ from exporter.collectors.disks import MACHINE_DRIVE_STATS, MACHINE_DRIVES, Drive
 from exporter.collectors.guests import GUESTS, FsInfo, GuestInfo, MemInfo, OSInfo
 from exporter.collectors.nics import MACHINE_NICS, NicRow, NicStats, NicStatus
 from exporter.collectors.nodes import NODES
-from exporter.collectors.system import VM_SNAPSHOTS
+from exporter.collectors.vm_snapshots import MACHINE_SNAPSHOTS, Snapshots
 from exporter.collectors.vms import MACHINE_STATS, MACHINE_STATUS, VMS, StatsRow
 from exporter.errors import BadReplyError
 from exporter.exposition.collector import divide
@@ -587,16 +587,22 @@ def test_answer_with_only_snapshots_has_no_vms_and_no_problem() -> None:
     assert decoded == TableRows((), 0)
 
 
-def test_only_snapshots_are_counted_when_the_filter_is_ignored() -> None:
+def test_snapshots_are_counted_by_machine_with_the_newest_and_the_oldest() -> None:
     body = body_of(
-        {"$key": 1, "is_snapshot": True},
-        {"$key": 2, "is_snapshot": False},
-        {"$key": 3, "is_snapshot": 1},
-        {"$key": 4},
+        {"$key": 1, "machine": 101, "created": 1_772_000_000},
+        {"$key": 2, "machine": "101", "created": 1_772_366_400},
+        {"$key": 3, "machine": 101, "created": 0},
+        {"$key": 4, "machine": 102},
+        {"$key": 5, "created": 1_772_366_400},
     )
 
-    assert VM_SNAPSHOTS.decode(body).rows == 2
-    assert VM_SNAPSHOTS.decode(b"[]").rows == 0
+    decoded = MACHINE_SNAPSHOTS.decode(body)
+
+    assert decoded.rows == {
+        101: Snapshots(3, newest_at=1_772_366_400, oldest_at=1_772_000_000),
+        102: Snapshots(1),
+    }
+    assert decoded.skipped == 1
 
 
 # Guests
@@ -1111,7 +1117,7 @@ json_values = st.recursive(
 
 DECODERS: tuple[Callable[[bytes], Any], ...] = (
     *(case.table.decode for case in TABLES.values()),
-    VM_SNAPSHOTS.decode,
+    MACHINE_SNAPSHOTS.decode,
     TAG_MEMBERS.decode,
     *(table.decode for table in LOGS.values()),
     lambda body: source._version(body, []),
@@ -1359,9 +1365,11 @@ def test_setting_without_a_value_is_empty(value: object) -> None:
 
 
 def test_absent_version_is_empty() -> None:
-    assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', []) == "26.0.2.1"
-    assert source._version(b'{"name":"v4"}', []) == ""
-    assert source._version(b'{"version":null}', []) == ""
+    assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', []) == source.Version(
+        "26.0.2.1", "x"
+    )
+    assert source._version(b'{"name":"v4"}', []) == source.Version()
+    assert source._version(b'{"version":null}', []) == source.Version()
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"vers', b'{"version":NaN'])
@@ -1374,8 +1382,8 @@ def test_invalid_version_is_a_bad_reply(body: bytes) -> None:
 def test_strange_value_beside_the_version_costs_nothing(value: bytes) -> None:
     lost: list[LostValue] = []
 
-    assert source._version(b'{"x":' + value + b',"version":"26.1"}', lost) == "26.1"
-    assert source._version(b'{"version":' + value + b"}", lost) == ""
+    assert source._version(b'{"x":' + value + b',"version":"26.1"}', lost).version == "26.1"
+    assert not source._version(b'{"version":' + value + b"}", lost).version
     assert [one.field for one in lost] == ["version"]
 
 

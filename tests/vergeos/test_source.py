@@ -106,7 +106,7 @@ async def test_table_that_fails_or_must_be_there_is_an_error(table: str, status:
 async def test_table_read_in_pages_has_the_same_rows(page_rows: int) -> None:
     async with simulated() as (whole, system), simulated(page_rows) as (paged, _):
         system.world.catch_up()
-        for name in ("vms", "machine_drives", "clusters", "vm_snapshots", "tags"):
+        for name in ("vms", "machine_drives", "clusters", "snapshot_profiles", "tags"):
             assert (await paged.read(name)).rows == (await whole.read(name)).rows
 
 

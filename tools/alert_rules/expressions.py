@@ -10,6 +10,8 @@ VM = ("system_name", "vm_id", "vm_name")
 """A VM's identity. The node is not part of it: a migration would restart ``for``."""
 FILESYSTEM = (*VM, "mountpoint")
 NODE = ("system_name", "node_name")
+VNET = ("system_name", "vnet_id", "vnet_name")
+TENANT = ("system_name", "tenant_id", "tenant_name")
 SYSTEM = ("system_name",)
 TABLE = ("system_name", "table")
 INPUT = ("system_name", "input")
@@ -17,6 +19,8 @@ DAEMON = ("job", "instance")
 
 ON_VM = "on (system_name, vm_id)"
 ON_NODE = "on (system_name, node_name)"
+ON_VNET = "on (system_name, vnet_id)"
+ON_TENANT = "on (system_name, tenant_id)"
 ON_SYSTEM = "on (system_name)"
 
 RUNNING = "vergewatch_vm_running"
@@ -59,6 +63,21 @@ def grown(counter: str, window: str) -> str:
     grown_by = f"{counter}\n    - ({counter} offset {window} <= {counter} or 0 * {counter})"
     of_each = f"sum by (system_name, job, instance) (\n    {grown_by}\n  )"
     return f"max by (system_name) (\n  {of_each}\n)"
+
+
+def went_down(alert: str, running: str, labels: tuple[str, ...], on: str) -> str:
+    """
+    Return the objects that do not run and ran within an hour, or for which *alert* fires.
+
+    Once it fires, it lasts until the object runs.
+    """
+    is_down = by(labels, f"{running} == 0")
+    return f"""\
+(
+  ({is_down} and {on} (max_over_time({running}[1h]) == 1))
+  or
+  ({is_down} and {on} {firing(alert)})
+)"""
 
 
 # Parts of descriptions.

@@ -1,12 +1,25 @@
 """All rules, by the file that has them."""
 
-from tools.alert_rules import doctor, exporter, nodes, recovery, storage, vms
+from tools.alert_rules import (
+    doctor,
+    exporter,
+    networks,
+    nodes,
+    protection,
+    recovery,
+    storage,
+    tenants,
+    vms,
+)
 from tools.alert_rules.model import Group
 
 _WRITTEN = (
     Group("vms", "VMs and nodes", vms.ALERTS, vms.RECORDINGS),
     Group("nodes", "Hardware of nodes, and memory of clusters", nodes.ALERTS),
     Group("storage", "Storage tiers and physical drives", storage.ALERTS),
+    Group("networks", "Virtual networks", networks.ALERTS),
+    Group("tenants", "Tenants", tenants.ALERTS),
+    Group("protection", "Snapshots, replication and API keys", protection.ALERTS),
     Group("recovery", "Recovery", recovery.ALERTS),
     Group("exporter", "Vergewatch itself, and its connection to each system", exporter.ALERTS),
 )

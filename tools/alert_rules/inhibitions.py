@@ -70,6 +70,8 @@ INHIBITIONS = (
         ("VergeVMFilesystemFilling",),
         ("system_name", "vm_id", "mountpoint"),
     ),
+    # A tenant that is down has an error too.
+    Inhibition(("VergeTenantDown",), ("VergeTenantError",), ("system_name", "tenant_id")),
 )
 
 

@@ -84,6 +84,10 @@ class Alert:
 
     @property
     def _dashboard(self) -> str:
+        if "vnet_name" in self.identity:
+            return "networks"
+        if "tenant_name" in self.identity:
+            return "tenants"
         if "vm_name" in self.identity:
             return "vm"
         if {"storage_tier", "drive"} & set(self.identity):

@@ -4,7 +4,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards import doctor, exporter, nodes, recovery, systems, vm
+from tools.dashboards import (
+    doctor,
+    exporter,
+    networks,
+    nodes,
+    protection,
+    recovery,
+    storage,
+    systems,
+    tenants,
+    vm,
+)
 
 
 def files() -> Mapping[str, str]:
@@ -13,6 +24,10 @@ def files() -> Mapping[str, str]:
         systems.page(),
         vm.page(),
         nodes.page(),
+        storage.page(),
+        networks.page(),
+        tenants.page(),
+        protection.page(),
         recovery.page(),
         doctor.page(),
         exporter.page(),

@@ -114,7 +114,7 @@ def _systems() -> Panel:
                 expr=per_system(every("api_requests_remaining")),
                 steps=[(0, "red"), (50, "orange"), (150, "green")],
             ),
-            Column("VM snapshots", expr=per_system(every("vm_snapshots"))),
+            Column("VM snapshots", expr=f"sum by (system_name) ({every('vm_snapshots')})"),
             Column(
                 "Duplicate series",
                 expr=per_system(every("duplicate_series")),

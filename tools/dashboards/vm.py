@@ -60,6 +60,7 @@ def page() -> Page:
                 "Question": _question(),
                 "Devices": _devices(),
             },
+            "Snapshots": _snapshots(),
         },
     )
 
@@ -249,6 +250,50 @@ def _disks() -> Panel:
         height=7,
         empty="no disks",
     )
+
+
+def _snapshots() -> Panels:
+    def age(metric: str) -> str:
+        return largest("vm_name", f"time() - {mine(metric)}")
+
+    return {
+        "Snapshot profile": number(
+            "vm_snapshot_profile_info",
+            largest("snapshot_profile", mine("vm_snapshot_profile_info", 'snapshot_profile!=""')),
+            width=6,
+            base="text",
+            name="{{snapshot_profile}}",
+            empty="none",
+        ),
+        "Snapshots": number(
+            "vm_snapshots", largest("vm_name", mine("vm_snapshots")), width=4, base="text"
+        ),
+        "Newest snapshot": number(
+            "Time since the newest snapshot.",
+            age("vm_snapshot_newest_timestamp_seconds"),
+            width=5,
+            unit=SECONDS,
+            base="text",
+            empty="none",
+        ),
+        "Oldest snapshot": number(
+            "Time since the oldest snapshot.",
+            age("vm_snapshot_oldest_timestamp_seconds"),
+            width=4,
+            unit=SECONDS,
+            base="text",
+            empty="none",
+        ),
+        "Next is due in": number(
+            "Time until the next snapshot is due at the latest; negative if it is overdue.",
+            f"-({age('vm_snapshot_due_timestamp_seconds')})",
+            width=5,
+            unit=SECONDS,
+            base="orange",
+            steps=[(0, "green")],
+            empty="no profile",
+        ),
+    }
 
 
 def _traffic() -> Panels:

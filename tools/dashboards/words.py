@@ -79,6 +79,25 @@ STATUSES = LabelValues(
 )
 """Statuses of VMs and nodes in VergeOS."""
 
+ROUTER_STATUSES = STATUSES._replace(metric="vnet_status_info")
+"""Statuses of the routers of networks."""
+
+TENANT_STATUSES = LabelValues(
+    "tenant_status_info",
+    "status",
+    (
+        Meaning("Online", "green", ("online",)),
+        Meaning("Starting", "light-blue", ("starting", "provisioning", "restarting")),
+        Meaning("Migrating", "blue", ("migrating",)),
+        Meaning("Stopping", GREY, ("stopping",)),
+        Meaning("Offline", DARK_GREY, ("offline",)),
+        Meaning("Reduced", "orange", ("reduced",)),
+        Meaning("Nodes offline", "red", ("nodesoffline",)),
+        Meaning("Error", "semi-dark-red", ("error", "errormigrating")),
+    ),
+)
+"""Statuses of tenants in VergeOS."""
+
 TROUBLE = ("waitingforresources", "unlicensed", "unresponsive", "error")
 """Statuses that indicate a problem."""
 

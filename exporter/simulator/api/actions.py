@@ -7,19 +7,21 @@ from typing import Any, Literal
 from exporter.simulator.api.faults import ActiveFaults
 from exporter.simulator.api.listing import JoinedFilters
 from exporter.simulator.api.messages import EMPTY, Answer, error
-from exporter.simulator.world.machines import VM
+from exporter.simulator.api.writes.drives import DRIVES, HOT_PLUGGABLE
+from exporter.simulator.api.writes.nics import NICS
+from exporter.simulator.api.writes.parts import PartTable
+from exporter.simulator.api.writes.snapshots import kept_in
+from exporter.simulator.api.writes.write import RefusedError, created, unknown_reference
+from exporter.simulator.world import lifecycle
+from exporter.simulator.world.machines import VM, Drive
 from exporter.simulator.world.power import OFF
-from exporter.simulator.world.world import UnknownObjectError, World
+from exporter.simulator.world.world import World
 
 WITHOUT_EFFECT = (
-    "move",
     "quiesce_snapshot",
-    "restore",
     "recover_cloudsnapshot",
     "changecd",
     "changenet",
-    "hotplugdrive",
-    "hotplugnic",
     "paste",
     "execute",
     "fsync_strict",
@@ -41,7 +43,7 @@ class ApiBehavior:
     no_capacity_status: int = 422
     without_capacity: Literal["refuse", "wait"] = "refuse"
     """Whether a start without capacity is refused, or accepted with the VM waiting."""
-    joined_filters: JoinedFilters = "reject"
+    joined_filters: JoinedFilters = "aliases"
     empty_action_replies: bool = False
     empty_401: bool = False
 
@@ -79,14 +81,17 @@ def act(
         return error(422, "Error: field 'params' is not valid JSON")
     if "busy" in faults:
         return error(int(faults["busy"]["code"]), faults["busy"]["text"])
-    refusal = handler(_Request(world, vm, user, parameters, behavior, faults))
-    if refusal is not None:
-        return refusal
+    try:
+        answer = handler(_Request(world, vm, user, parameters, behavior, faults))
+    except RefusedError as refused:
+        return refused.answer
+    except (TypeError, ValueError):
+        return error(422, "Invalid argument")
+    if answer is not None:
+        return answer
     if behavior.empty_action_replies:
         return Answer(201, EMPTY)
-    key = world.keys.next("vm_actions")
-    place = f"vm_actions/{key}"
-    return Answer(201, {"location": f"/v4/{place}", "dbpath": place, "$row": key, "$key": str(key)})
+    return created("vm_actions", world.keys.next("vm_actions"))
 
 
 def _power_on(request: _Request) -> Answer | None:
@@ -149,17 +154,77 @@ def _migrate(request: _Request) -> Answer | None:
     return None
 
 
+def _move(request: _Request) -> Answer | None:
+    """Move the VM to another cluster, and to a node; a VM that runs migrates."""
+    world, vm, wanted = request.world, request.vm, request.parameters.get("cluster")
+    cluster = world.clusters.get(int(wanted)) if wanted is not None else None
+    if wanted is not None and cluster is None:
+        raise unknown_reference("cluster")
+    if cluster is not None and cluster.key != vm.machine.cluster:
+        vm.machine.cluster = cluster.key
+        world.power.record(vm.machine, "moved", user=request.user, cluster=cluster.name)
+    return _migrate(request) if vm.machine.status.running else None
+
+
 def _clone(request: _Request) -> Answer | None:
     name = str(request.parameters.get("name") or f"{request.vm.name} clone")
-    try:
-        clone = request.world.creates(name, role=request.vm.role, user=request.user, running=False)
-    except UnknownObjectError:
+    return _cloned(request, request.vm, name)
+
+
+def _cloned(request: _Request, source: VM, name: str) -> Answer:
+    world = request.world
+    if any(vm.name == name for vm in world.live_vms()):
         return error(422, "Error: name already in use\n")
-    place = f"vms/{clone.key}"
-    return Answer(
-        201,
-        {"location": f"/v4/{place}", "dbpath": place, "$row": clone.key, "$key": str(clone.key)},
-    )
+    keep_macs = request.parameters.get("preserve_macs") is True
+    key = lifecycle.clone(world, source, name, keep_macs=keep_macs, user=request.user).key
+    answer = created("vms", key)
+    return Answer(answer.status, {**answer.payload, "response": {"vmkey": str(key)}})
+
+
+def _restore(request: _Request) -> Answer | None:
+    """Restore a VM from the snapshot in the parameters, or the VM that this is a snapshot of."""
+    world, name = request.world, request.parameters.get("name")
+    vm, snapshot = request.vm, request.vm
+    if "snapshot" in request.parameters:
+        found = kept_in(world, str(request.parameters["snapshot"]))
+        if found is None or found.snapshot_of != vm.key:
+            raise unknown_reference("snapshot")
+        snapshot = found
+    elif vm.is_snapshot and vm.snapshot_of in world.vms:
+        vm = world.vms[vm.snapshot_of]
+    else:
+        return error(422, "Error: field 'snapshot' is required\n")
+    if name:
+        return _cloned(request, snapshot, str(name))
+    if vm.machine.status.running:
+        return error(422, "Virtual Machine must be stopped to restore\n")
+    lifecycle.restore(world, vm, snapshot, user=request.user)
+    return Answer(201, EMPTY)
+
+
+def _hotplug(table: PartTable) -> Callable[[_Request], Answer | None]:
+    """Return the action that attaches a part to a running VM, or detaches it."""
+
+    def hotplug(request: _Request) -> Answer | None:
+        vm, parameters = request.vm, request.parameters
+        part = table.part(request.world, str(parameters.get("device")))
+        if part is None or part.machine is not vm.machine:
+            raise unknown_reference("device")
+        if not vm.machine.status.running:
+            return _not_running(request)
+        if not vm.columns.get("allow_hotplug", True):
+            return error(422, "Error: hotplug is not allowed\n")
+        if isinstance(part, Drive) and not _is_hot_pluggable(part):
+            return error(422, f"Error: drive '{part.name}' cannot be hot-plugged\n")
+        attached = parameters.get("unplug") is not True
+        lifecycle.attach(request.world, part, attached=attached, user=request.user)
+        return None
+
+    return hotplug
+
+
+def _is_hot_pluggable(drive: Drive) -> bool:
+    return drive.media == "disk" and drive.interface in HOT_PLUGGABLE
 
 
 def _nothing(_request: _Request) -> Answer | None:
@@ -183,6 +248,10 @@ _HANDLERS: Mapping[str, Callable[[_Request], Answer | None]] = {
     "reset": _reset,
     "hibernate": _hibernate,
     "migrate": _migrate,
+    "move": _move,
     "clone": _clone,
+    "restore": _restore,
+    "hotplugdrive": _hotplug(DRIVES),
+    "hotplugnic": _hotplug(NICS),
     **dict.fromkeys(WITHOUT_EFFECT, _nothing),
 }

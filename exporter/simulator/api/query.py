@@ -98,6 +98,11 @@ def parse_filter(text: str, *, now: float) -> Condition | None:
         InvalidQueryError: The text is no filter.
 
     """
+    return _parsed(text, int(now) if "{$now}" in text else 0)
+
+
+@lru_cache(maxsize=256)  # clients repeat few distinct filters
+def _parsed(text: str, now: int) -> Condition | None:
     tokens = _tokens(text, now)
     if not tokens:
         return None
@@ -149,7 +154,7 @@ def _literal(token: _Token) -> Value:
     raise InvalidQueryError(token.text)
 
 
-def _tokens(text: str, now: float) -> list[_Token]:
+def _tokens(text: str, now: int) -> list[_Token]:
     tokens: list[_Token] = []
     place = 0
     while place < len(text):
@@ -164,7 +169,7 @@ def _tokens(text: str, now: float) -> list[_Token]:
             tokens.append(_Token("literal", value, value))
         else:
             end = _word_end(text, place)
-            word = text[place:end].replace("{$now}", str(int(now)))
+            word = text[place:end].replace("{$now}", str(now))
             tokens.append(_Token("word", word))
             place = end
     return tokens
@@ -175,7 +180,7 @@ def _word_end(text: str, place: int) -> int:
     return len(text) if match is None else match.end()
 
 
-def _quoted(text: str, place: int, now: float) -> tuple[str, int]:
+def _quoted(text: str, place: int, now: int) -> tuple[str, int]:
     """Read a string; a backslash escapes a character, and an unescaped ``{…}`` is removed."""
     quote = text[place]
     found: list[str] = []
@@ -187,7 +192,7 @@ def _quoted(text: str, place: int, now: float) -> tuple[str, int]:
             place += 2
         elif char == "{" and (end := _brace_end(text, place, quote)) is not None:
             if text[place:end] == "{$now}":
-                found.append(str(int(now)))
+                found.append(str(now))
             place = end
         else:
             found.append(char)

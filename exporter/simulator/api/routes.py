@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from exporter.simulator.api.accounts import Accounts, Caller
 from exporter.simulator.api.actions import ApiBehavior, act
@@ -13,22 +12,13 @@ from exporter.simulator.api.query import InvalidQueryError
 from exporter.simulator.api.response_faults import with_response_faults
 from exporter.simulator.api.tables import TABLES
 from exporter.simulator.api.tables.columns import RequestView
-from exporter.simulator.world.machines import VM, Status
+from exporter.simulator.api.writes import WRITES
+from exporter.simulator.api.writes.write import RefusedError, Write
+from exporter.simulator.world.machines import Status
 from exporter.simulator.world.world import World
 
 ROOT = "/api/v4/"
 TOKENS = "/api/sys/tokens"
-WRITABLE = {
-    "name",
-    "description",
-    "enabled",
-    "on_power_loss",
-    "ha_group",
-    "preferred_node",
-    "need_restart",
-    "migration_method",
-    "guest_agent",
-}
 NO_FAULTS: ActiveFaults = {}
 FROZEN_TABLES = ("machine_status", "machines", "vms", "nodes")
 
@@ -116,11 +106,19 @@ class Api:
             return self._read(call, table, key, faults)
         if not caller.account.may_write:
             return error(403, "Permission denied")
+        return self._write(call, caller, table, key)
+
+    def _write(self, call: Call, caller: Caller, table: str, key: str) -> Answer:
+        writer = WRITES.get((call.method, table))
+        if writer is None:
+            return error(405, "Method not allowed")
+        body = call.body if isinstance(call.body, dict) else {}
         try:
-            answer = self._write(call, caller, table, key)
+            return writer(Write(self._world, key, body, caller.account.name))
+        except RefusedError as refused:
+            return refused.answer
         except (TypeError, ValueError):
-            answer = error(422, "Invalid argument")
-        return answer or error(405, "Method not allowed")
+            return error(422, "Invalid argument")
 
     def _act(self, call: Call, caller: Caller, faults: ActiveFaults) -> Answer:
         if call.method != "POST":
@@ -164,107 +162,3 @@ class Api:
         if "lost_logs" in faults:
             view = replace(view, logs_lost=faults["lost_logs"]["share"])
         return view
-
-    # Writing.
-
-    def _write(self, call: Call, caller: Caller, table: str, key: str) -> Answer | None:
-        body = call.body if isinstance(call.body, dict) else {}
-        user = caller.account.name
-        match call.method, table:
-            case "POST", "tag_members":
-                return self._tag(body, user)
-            case "DELETE", "tag_members":
-                return self._untag(key, user)
-            case "PUT", "vms":
-                return self._change_vm(key, body, user)
-            case "DELETE", "vms":
-                return self._delete_vm(key, user)
-            case "PUT", "machine_status":
-                return self._force_status(key, body, user)
-            case "PUT", "settings":
-                return error(422, "field 'key' is readonly")
-            case "PUT", "alarms":
-                return self._snooze(key, body)
-        return None
-
-    def _tag(self, body: Mapping[str, Any], user: str) -> Answer:
-        world = self._world
-        tag, vm = world.tags.get(int(body.get("tag", 0))), self._vm_of(body.get("member"))
-        if tag is None or vm is None:
-            return error(404, "Error setting field 'member' - No such file or directory\n")
-        member = f"vms/{vm.key}"
-        if any(row.tag is tag and row.member == member for row in world.tag_members.values()):
-            return error(409, "Error: tag member already exists\n")
-        row = world.add_tag(tag, vm, user=user)
-        location = f"tag_members/{row.key}"
-        return Answer(
-            201,
-            {
-                "location": f"/v4/{location}",
-                "dbpath": location,
-                "$row": row.key,
-                "$key": str(row.key),
-            },
-        )
-
-    def _untag(self, key: str, user: str) -> Answer:
-        world = self._world
-        row = world.tag_members.pop(int(key), None)
-        if row is None:
-            return _missing("tag_members", key)
-        vm = self._vm_of(row.member)
-        if vm is not None:
-            world.power.record(vm.machine, "untagged", user=user, tag=row.tag.name)
-        return Answer()
-
-    def _change_vm(self, key: str, body: Mapping[str, Any], user: str) -> Answer:
-        world = self._world
-        vm = world.vms.get(int(key))
-        if vm is None:
-            return _missing("vms", key)
-        changes = {name: value for name, value in body.items() if name in WRITABLE}
-        name = str(changes.pop("name", vm.name))
-        if name != vm.name:
-            if any(other.name == name for other in world.live_vms()):
-                return error(409, "Error: name already in use\n")
-            world.renames(vm, name, user=user)
-        if changes:
-            world.changes(vm, user=user, **changes)
-        return Answer()
-
-    def _delete_vm(self, key: str, user: str) -> Answer:
-        vm = self._world.vms.get(int(key))
-        if vm is None:
-            return _missing("vms", key)
-        if vm.machine.status.running:
-            return error(422, "Virtual Machine must be stopped to delete\n")
-        self._world.deletes(vm, user=user)
-        return Answer()
-
-    def _force_status(self, key: str, body: Mapping[str, Any], user: str) -> Answer:
-        world = self._world
-        shown = show_row(
-            TABLES["machine_status"], key, "machine", RequestView(world, world.now, world.now)
-        )
-        machine = shown.rows[0]["machine"] if shown is not None else None
-        vm = next((one for one in world.vms.values() if one.machine.key == machine), None)
-        if vm is None:
-            return _missing("machine_status", key)
-        fields = {"word" if name == "status" else name: value for name, value in body.items()}
-        world.forces_status(vm, user=user, **fields)
-        return Answer()
-
-    def _snooze(self, key: str, body: Mapping[str, Any]) -> Answer:
-        alarm = self._world.alarms.get(int(key))
-        if alarm is None:
-            return _missing("alarms", key)
-        alarm.snooze = int(body.get("snooze", 0))
-        return Answer()
-
-    def _vm_of(self, member: object) -> VM | None:
-        table, _, key = str(member).rpartition("/")
-        return self._world.vms.get(int(key)) if table == "vms" and key.isdecimal() else None
-
-
-def _missing(table: str, key: str) -> Answer:
-    return error(404, f"{table}/{key} - No such file or directory\n")

@@ -17,6 +17,8 @@ DAY = 86_400
 OLDEST_DAYS = 900
 VMS_PER_NODE = 45
 SMALL, MEDIUM = 15, 400
+NEW_NIC_TRAFFIC = 50_000
+"""Mean bytes per second of a NIC that is added to a VM."""
 CLUSTER_NAMES = ("production", "edge", "lab", "archive", "analytics", "desktop", "partner", "dr")
 
 
@@ -140,7 +142,7 @@ class Builder:
             key=self.keys.next("vms"),
             machine=machine,
             name=name,
-            uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            uuid=self.uuid(),
             role=role.name,
             created=born,
             modified=born,
@@ -153,8 +155,8 @@ class Builder:
             machine_type=rng.choice(("pc-q35-9.0", "pc-q35-8.2", "pc-i440fx-9.0")),
             uefi=rng.chance(0.7),
             disable_powercycle=rng.chance(0.1),
-            need_restart=rng.chance(0.03),
         )
+        machine.need_restart = rng.chance(0.03)
         machine.shutdown_seconds = None if rng.chance(0.04) else round(rng.uniform(4, 70), 1)
         machine.migratable = rng.chance(0.97)
         machine.migration_method = "live" if rng.chance(0.05) else "auto"
@@ -167,6 +169,43 @@ class Builder:
                 sizes = [size * GIB for size in disks]
                 machine.guest = guest(system, hostname=name, sizes=sizes, rng=rng)
         return vm
+
+    def empty_vm(self, *, role: Role, cluster: int, name: str, created: float, creator: str) -> VM:
+        """Make a VM without drives, NICs and operating system, as a request creates it."""
+        machine = self.machine("vm", name, cluster=cluster, cores=1, memory_mb=1024, cpu=role.cpu)
+        return VM(
+            key=self.keys.next("vms"),
+            machine=machine,
+            name=name,
+            uuid=self.uuid(),
+            role=role.name,
+            created=int(created),
+            modified=int(created),
+            os_family="linux",
+            os_description="",
+            creator=creator,
+            snapshot_profile=None,
+        )
+
+    def empty_drive(self, machine: Machine, name: str, order: int, size: int) -> Drive:
+        drive = self._drive(machine, name, order, size)
+        drive.interface, drive.tier, drive.used_bytes = "virtio-scsi", "1", 0
+        return drive
+
+    def new_nic(self, machine: Machine, name: str) -> Nic:
+        nic = self._nic(machine, name, NEW_NIC_TRAFFIC)
+        nic.interface = "virtio"
+        return nic
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def mac(self) -> str:
+        octets = [0xF0, 0xDB, 0x30] + [self.rng.randrange(256) for _ in range(3)]
+        return ":".join(f"{octet:02x}" for octet in octets)
+
+    def serial(self) -> str:
+        return f"{self.rng.getrandbits(40):010x}"
 
     def snapshot_of(self, vm: VM, *, at: float) -> VM:
         """Make a snapshot of *vm*: a row of ``vms`` too, sometimes with the same name."""
@@ -249,21 +288,19 @@ class Builder:
     def _nics(self, machine: Machine, traffic: float) -> None:
         rng = self.rng
         count = rng.choices((1, 2, 3), (82, 16, 2))[0]
-        # NICs of one machine may have equal names.
-        equal_names = rng.chance(0.02)
+        rng.random()  # not used, so that a seed gives the same world as before
         for number in range(count):
-            name = "nic_0" if equal_names else f"nic_{number}"
             share = 1.0 if number == 0 else 0.1
-            machine.nics.append(self._nic(machine, name, traffic * share))
+            machine.nics.append(self._nic(machine, f"nic_{number}", traffic * share))
 
     def _nic(self, machine: Machine, name: str, traffic: float) -> Nic:
         rng = self.rng
-        octets = [0xF0, 0xDB, 0x30] + [rng.randrange(256) for _ in range(3)]
+        mac = self.mac()
         return Nic(
             key=self.keys.next("machine_nics"),
             machine=machine,
             name=name,
-            mac=":".join(f"{octet:02x}" for octet in octets),
+            mac=mac,
             speed_mbps=rng.choice((1000, 10_000)),
             interface="virtio" if rng.chance(0.9) else "e1000",
             received_per_second=traffic * rng.uniform(0.3, 1.7),
@@ -293,7 +330,7 @@ class Builder:
             tier=rng.choices(("1", "3", "4"), (60, 30, 10))[0],
             size_bytes=size,
             used_bytes=int(size * rng.triangular(0.05, 0.95, 0.4)),
-            serial=f"{rng.getrandbits(40):010x}",
+            serial=self.serial(),
             reads_per_second=rng.lognormvariate(2.0, 1.2),
             writes_per_second=rng.lognormvariate(2.5, 1.0),
         )

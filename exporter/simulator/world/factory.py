@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter.simulator.world.builder import (
     DAY,
+    Builder,
     ClusterPlan,
     default_clusters,
     memory_per_node,
@@ -18,15 +19,20 @@ from exporter.simulator.world.machines import (
     Machine,
     Member,
     Node,
+    ResourceGroup,
     Status,
 )
+from exporter.simulator.world.networks import make_networks
 from exporter.simulator.world.platform_log import LogTemplate
+from exporter.simulator.world.protection import profile_for
+from exporter.simulator.world.rng import Rng
 from exporter.simulator.world.storage import (
     DRIVES_PER_NODE,
     TIER_SHARES,
     StorageTier,
     tier_bytes,
 )
+from exporter.simulator.world.tenants import make_tenants
 from exporter.simulator.world.world import PowerState, World
 
 DEFAULT_START = 1_767_225_600.0
@@ -36,6 +42,9 @@ MIN_VMS_WITH_SERVICE = 10
 """Systems of at least this many VMs have one that belongs to a NAS service."""
 
 VMS_PER_DEVICE = 12
+GPU_POOL = "6f1e4c52-7c39-4b0e-9f0a-3d5f8f1d2a90"
+SPARE_NETWORK, SPARE_TENANT = "lab", "orchard-node1"
+"""Machines of a network and of a tenant that are off on purpose."""
 
 TAGS: Mapping[str, tuple[str, ...]] = {
     "environment": ("production", "staging", "test"),
@@ -58,6 +67,8 @@ def create_world(
     powerstate: PowerState = "observed",
     gpus: int = 0,
     drives_per_node: int = DRIVES_PER_NODE,
+    vnets: int = 6,
+    tenants: int = 2,
 ) -> World:
     """
     Return a system that has been running for a while.
@@ -70,6 +81,8 @@ def create_world(
             requested; no source documents it.
         gpus: How many GPUs the nodes have together.
         drives_per_node: Physical drives, at most about 20.
+        vnets: Networks, at least 5.
+        tenants: Tenants, at least 1.
 
     """
     world = World(
@@ -84,7 +97,60 @@ def create_world(
     _Factory(world, drives_per_node).fill(
         clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
     )
+    _add_networks_and_tenants(world, vnets=vnets, tenants=tenants)
     return world
+
+
+def _add_networks_and_tenants(world: World, *, vnets: int, tenants: int) -> None:
+    """
+    Add networks and tenants; a network and a tenant are off on purpose, all others run.
+
+    They have a random generator of their own: the VMs of a seed stay what they are.
+    """
+    world.keys.skip("vnets", 20)
+    world.keys.skip("tenants", 6)
+    world.keys.skip("tenant_nodes", 40)
+    rng = Rng(world.seed * 7919 + 17)
+    builder = Builder(rng=rng, keys=world.keys, start=world.started_at)
+    clusters = list(world.clusters)
+    networks = make_networks(builder, world.machines, clusters, count=vnets)
+    made = make_tenants(builder, world.machines, networks, clusters, count=tenants)
+    world.networks = {network.key: network for network in networks}
+    world.tenants = {tenant.key: tenant for tenant in made}
+    internal = next(network.key for network in networks if network.name == "Internal")
+    for vm in world.vms.values():
+        for nic in vm.machine.nics:
+            nic.vnet = internal
+    routers = [one.router for one in networks if one.router is not None]
+    nodes = [node.machine for tenant in made for node in tenant.nodes]
+    for machine in (*routers, *nodes):
+        if machine.key not in world.machines:
+            world.machines[machine.key] = machine
+            if machine.name not in (SPARE_NETWORK, SPARE_TENANT):
+                _run(world, machine, started=world.now - rng.uniform(0.05, 120) * DAY)
+
+
+def _run(world: World, machine: Machine, *, started: float) -> None:
+    """Run *machine*, on any node: the many of a large system may need more memory than it has."""
+    node = world.platform.place(machine)
+    if node is not None:
+        node.host(machine)
+    else:
+        node = list(world.nodes.values())[machine.key % len(world.nodes)]
+    _set_running(machine, node, started=started)
+
+
+def _set_running(machine: Machine, node: Node, *, started: float) -> None:
+    machine.idle_since = None
+    machine.status = Status(
+        word="running",
+        running=True,
+        state="online",
+        since=started,
+        started=started,
+        node=node.key,
+        wanted=True,
+    )
 
 
 class _Factory:
@@ -140,16 +206,21 @@ class _Factory:
             )
 
     def _devices(self, created: Sequence[VM]) -> None:
-        """Give every Windows VM a TPM, and some VMs a device of a node."""
+        """Give every Windows VM a TPM, and some VMs a device of a node, out of a pool."""
+        created_at = int(self._world.now - 80 * DAY)
+        pool = ResourceGroup(GPU_POOL, "gpu-pool", "node_pci_devices", created_at, created_at)
+        pool.columns["class"] = "gpu"
+        self._world.resource_groups[pool.uuid] = pool
         for number, vm in enumerate(created):
             if vm.os_family == "windows":
                 self._device(vm, "tpm", "tpm")
             if number % VMS_PER_DEVICE == 0:
-                self._device(vm, "gpu", "node_pci_devices")
+                self._device(vm, "gpu", "node_pci_devices", pool)
 
-    def _device(self, vm: VM, name: str, kind: str) -> None:
+    def _device(self, vm: VM, name: str, kind: str, pool: ResourceGroup | None = None) -> None:
         key = self._world.keys.next("machine_devices")
-        vm.machine.devices.append(Device(key, vm.machine, name, kind))
+        group = None if pool is None else pool.uuid
+        vm.machine.devices.append(Device(key, vm.machine, name, kind, resource_group=group))
 
     def _make_vms(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
         clusters = list(self._world.clusters)
@@ -230,19 +301,11 @@ class _Factory:
 
     def _set_running(self, machine: Machine, node: Node) -> None:
         started = self._world.now - self._rng.uniform(0.05, 120) * DAY
-        machine.idle_since = None
-        machine.status = Status(
-            word="running",
-            running=True,
-            state="online",
-            since=started,
-            started=started,
-            node=node.key,
-            wanted=True,
-        )
+        _set_running(machine, node, started=started)
 
     def _snapshots(self, created: Sequence[VM]) -> None:
         for vm in created:
+            vm.snapshot_profile = profile_for(vm)
             if self._rng.chance(0.12):
                 taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
                 self._adopt(self._builder.snapshot_of(vm, at=taken))

@@ -1,7 +1,7 @@
 """Objects of a simulated system: clusters, nodes, machines and their parts, VMs, tags."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.storage import Hardware, StorageTier
@@ -85,6 +85,11 @@ class Nic:
     sent_per_second: float
     packet_bytes: float
     physical: bool = False
+    vnet: int | None = None
+    attached: bool = True
+    """Whether the running machine has it; if it was added meanwhile, the next start attaches it."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Columns that were written, and that nothing in the world depends on."""
 
 
 @dataclass(slots=True)
@@ -106,6 +111,8 @@ class Drive:
     physical: bool = False
     hardware: Hardware | None = None
     """Of a physical drive."""
+    attached: bool = True
+    columns: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -119,6 +126,12 @@ class Device:
     """A value of ``machine_devices.type``."""
     optional: bool = False
     status: str = "online"
+    resource_group: str | None = None
+    attached: bool = True
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+Part = Nic | Drive | Device
 
 
 @dataclass(slots=True, eq=False)
@@ -151,6 +164,22 @@ class Machine:
     """Increases with every new action, so that pending steps of older ones are skipped."""
     restart_with_node: int | None = None
     """The node whose return starts this machine."""
+    new_cores: int | None = None
+    """The configured cores, where the running machine has others; its next start takes them."""
+    new_memory_mb: int | None = None
+    need_restart: bool = False
+
+    @property
+    def configured_cores(self) -> int:
+        return self.cores if self.new_cores is None else self.new_cores
+
+    @property
+    def configured_memory_mb(self) -> int:
+        return self.memory_mb if self.new_memory_mb is None else self.new_memory_mb
+
+    @property
+    def parts(self) -> "list[Part]":
+        return [*self.drives, *self.nics, *self.devices]
 
 
 @dataclass(slots=True, eq=False)
@@ -179,7 +208,9 @@ class VM:
     uefi: bool = True
     guest_agent: bool = False
     disable_powercycle: bool = False
-    need_restart: bool = False
+    snapshot_profile: int | None = 1
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Columns that were written, and that nothing in the world depends on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -228,6 +259,23 @@ class Cluster:
     description: str
     nodes: list[Node] = field(default_factory=list)
     tiers: list[StorageTier] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class ResourceGroup:
+    """A row of ``resource_groups``: a pool of devices of nodes that machines may use."""
+
+    uuid: str
+    name: str
+    kind: str
+    """A value of ``resource_groups.type``."""
+    created: int
+    modified: int
+    columns: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.uuid
 
 
 @dataclass(slots=True, eq=False)

@@ -27,6 +27,7 @@ class Power:
     def start(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
         """Start *machine* on *node*; the status is initializing, then running."""
         self._release(machine)
+        _take_new_sizes(machine)
         node.host(machine)
         machine.restart_with_node = None
         self._new_plan(machine, wanted=True)
@@ -111,8 +112,14 @@ class Power:
         def initialize() -> None:
             self._set(machine, "initializing", running=False, node=node.key)
 
+        def run() -> None:
+            self._release(machine)
+            _take_new_sizes(machine)
+            node.host(machine)
+            self._run(machine, node)
+
         self._later(machine, gap, initialize)
-        self._later(machine, gap + timings.running, lambda: self._run(machine, node))
+        self._later(machine, gap + timings.running, run)
 
     def migrate(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
         """Live-migrate *machine* to *node*; it never stops running."""
@@ -163,6 +170,17 @@ class Power:
             **words,
         )
 
+    def resize(
+        self, machine: Machine, *, cores: int | None = None, memory_mb: int | None = None
+    ) -> None:
+        """Change cores and memory: at once while *machine* is off, else at its next start."""
+        machine.new_cores = machine.configured_cores if cores is None else cores
+        machine.new_memory_mb = machine.configured_memory_mb if memory_mb is None else memory_mb
+        if not any(machine.key in node.hosted for node in self._nodes.values()):
+            _take_new_sizes(machine)
+        elif (machine.new_cores, machine.new_memory_mb) != (machine.cores, machine.memory_mb):
+            machine.need_restart = True
+
     def force(self, machine: Machine, **fields: object) -> None:
         """Change the status row only, not the machine."""
         changes = {name: value for name, value in fields.items() if name in Status.__slots__}
@@ -171,6 +189,9 @@ class Power:
     def _run(self, machine: Machine, node: Node) -> None:
         now = self._context.now
         machine.idle_since = None
+        machine.need_restart = False
+        for part in machine.parts:
+            part.attached = True
         machine.status = Status(
             word="running",
             running=True,
@@ -187,6 +208,8 @@ class Power:
 
     def _stop(self, machine: Machine, word: str) -> None:
         self._release(machine)
+        if word != "hibernated":
+            _take_new_sizes(machine)
         if machine.idle_since is None:
             machine.idle_since = self._context.now
         self._set(machine, word, running=False, node=None, destination=None)
@@ -226,3 +249,9 @@ class Power:
                 step()
 
         self._context.event_queue.at(self._context.now + delay, take)
+
+
+def _take_new_sizes(machine: Machine) -> None:
+    """Give *machine*, which is on no node, the cores and memory that are configured."""
+    machine.cores, machine.memory_mb = machine.configured_cores, machine.configured_memory_mb
+    machine.new_cores = machine.new_memory_mb = None

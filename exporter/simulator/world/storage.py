@@ -1,6 +1,5 @@
 """Storage: the hardware of physical drives, and the tiers of clusters and of the whole system."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,8 +8,8 @@ from exporter.simulator.world.rng import Rng
 
 DRIVE_BYTES = 3840 * 10**9
 DRIVES_PER_NODE = 4
-DAY = 2 * math.pi / 86_400
-DAY_DEPTH = 0.01
+GROWTH_PER_SECOND = 0.02 / 2_592_000
+"""Two percent a month."""
 HOUR = 3600.0
 RATED_HOURS = 43_800
 SECONDS_BEFORE_START = 30 * 86_400
@@ -36,9 +35,10 @@ class StorageTier:
     def name(self) -> str:
         return str(self.number)
 
-    def used(self, at: float) -> int:
-        """Return the used bytes at *at*, which vary over the day."""
-        return int(self.used_bytes * (1 + DAY_DEPTH * math.sin(DAY * at)))
+    def used(self, seconds: float) -> int:
+        """Return the used bytes, *seconds* after the start of the world: they grow slowly."""
+        grown = int(self.used_bytes * (1 + GROWTH_PER_SECOND * seconds))
+        return min(self.capacity_bytes, grown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class SystemTier:
     def capacity_bytes(self) -> int:
         return sum(tier.capacity_bytes for tier in self.parts)
 
-    def used(self, at: float) -> int:
-        return sum(tier.used(at) for tier in self.parts)
+    def used(self, seconds: float) -> int:
+        return sum(tier.used(seconds) for tier in self.parts)
 
     @property
     def dedupe_percent(self) -> int:

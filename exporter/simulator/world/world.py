@@ -18,14 +18,17 @@ from exporter.simulator.world.machines import (
     Machine,
     Member,
     Node,
+    ResourceGroup,
     Tag,
     Task,
     User,
 )
+from exporter.simulator.world.networks import Network
 from exporter.simulator.world.platform import Platform
 from exporter.simulator.world.platform_log import LogTemplate, PlatformLog
 from exporter.simulator.world.power import OFF, Power
 from exporter.simulator.world.rng import Rng
+from exporter.simulator.world.tenants import Tenant
 
 PowerState = Literal["observed", "desired"]
 VMRef = VM | int | str
@@ -67,6 +70,9 @@ class WorldState:
         self.tag_members: dict[int, Member] = {}
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
+        self.resource_groups: dict[str, ResourceGroup] = {}
+        self.networks: dict[int, Network] = {}
+        self.tenants: dict[int, Tenant] = {}
         self._advancing = False
         self._clock: Clock | None = None
         self._alarms_set: list[float] = []
@@ -267,7 +273,7 @@ class World(WorldState):
         vm = self.builder.vm(
             role=role_of(role), cluster=cluster, name=name, created=max(1.0, self.now)
         )
-        self._adopt(vm)
+        self.adopt(vm)
         self.power.record(vm.machine, "created", user=user)
         if running:
             self.platform.start(vm.machine)
@@ -277,7 +283,9 @@ class World(WorldState):
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
         self.power.record(vm.machine, "deleted", user=user)
-        del self.vms[vm.key], self.machines[vm.machine.key]
+        snapshots = [one for one in self.vms.values() if one.snapshot_of == vm.key]
+        for gone in (vm, *snapshots):
+            del self.vms[gone.key], self.machines[gone.machine.key]
         member = f"vms/{vm.key}"
         for key in [row.key for row in self.tag_members.values() if row.member == member]:
             del self.tag_members[key]
@@ -412,6 +420,7 @@ class World(WorldState):
         else:
             self.power.kill(machine)
 
-    def _adopt(self, vm: VM) -> None:
+    def adopt(self, vm: VM) -> None:
+        """Add a VM that was made; who ordered it is logged by the caller."""
         self.vms[vm.key] = vm
         self.machines[vm.machine.key] = vm.machine

@@ -5,7 +5,18 @@ from importlib import import_module
 
 from exporter.simulator.api.fault_types import FaultType
 
-_SUBJECTS = ("clusters", "nodes", "storage")
+_SUBJECTS = (
+    "accounts",
+    "alarms",
+    "certificates",
+    "clusters",
+    "networks",
+    "nodes",
+    "protection",
+    "storage",
+    "tenants",
+    "updates",
+)
 """Modules of this package with a mapping ``FAULTS``; a new module is added here."""
 
 SUBJECT_FAULTS: Mapping[str, FaultType] = {

@@ -7,6 +7,7 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "certificates",
     "cluster_tiers",
     "clusters",
     "logs",
@@ -22,14 +23,19 @@ _SUBJECTS = (
     "node_lldp",
     "node_memory",
     "nodes",
+    "resource_groups",
     "settings",
     "storage_tiers",
+    "site_syncs",
+    "snapshots",
     "system",
     "tags",
     "tasks",
+    "tenants",
     "updates",
     "users",
     "vms",
+    "vnets",
 )
 """Modules of this package with a tuple ``TABLES``; a new module is added here."""
 

@@ -1,5 +1,7 @@
 """The tables ``alarms`` and ``alarm_types``. Fields: docs/vergeos-api.md."""
 
+from collections.abc import Iterator
+
 from exporter.simulator.api.tables.columns import (
     Link,
     RequestView,
@@ -8,16 +10,39 @@ from exporter.simulator.api.tables.columns import (
     computed,
     constant,
 )
-from exporter.simulator.world.machines import VM, Alarm
+from exporter.simulator.world.machines import VM, Alarm, Node
+
+FAR_AHEAD = 30 * 86_400
+FIRST_KEY = 900_001
+"""Of the alarms that faults raise."""
 
 
-def _alarm_owner(alarm: Alarm, view: RequestView) -> VM | None:
-    return view.world.vms.get(int(str(alarm.owner).rpartition("/")[2]))
+def _alarms(view: RequestView) -> Iterator[Alarm]:
+    yield from view.world.alarms.values()
+    for number, fault in enumerate(view.world.faults.active("alarm_raised")):
+        yield Alarm(
+            key=FIRST_KEY + number,
+            owner="nodes/1",
+            owner_name="node1",
+            owner_type="nodes",
+            alarm_type="node_core_temperature",
+            type_name="Core temperature",
+            level=fault["level"],
+            text="core reached warning temperature '96 / 95'",
+            created=int(view.world.started_at),
+            snooze=int(view.world.started_at) + FAR_AHEAD if fault["snoozed"] else 0,
+        )
+
+
+def _alarm_owner(alarm: Alarm, view: RequestView) -> VM | Node | None:
+    """Return the owner, which rows of several tables may be; all of them have a name."""
+    table, _, key = alarm.owner.partition("/")
+    return (view.world.nodes if table == "nodes" else view.world.vms).get(int(key))
 
 
 _ALARMS = Table(
     name="alarms",
-    rows=lambda view: view.world.alarms.values(),
+    rows=_alarms,
     columns={
         "$key": attribute("key"),
         "owner": attribute("owner"),

@@ -52,11 +52,11 @@ def _repairs(tier: StorageTier, view: RequestView) -> int:
 
 
 def _used_percent(tier: StorageTier, view: RequestView) -> int:
-    return round(100 * tier.used(view.now) / tier.capacity_bytes) if tier.capacity_bytes else 0
+    return round(100 * tier.used(view.age) / tier.capacity_bytes) if tier.capacity_bytes else 0
 
 
 def _allocated(tier: StorageTier, view: RequestView) -> int:
-    return min(tier.capacity_bytes, 3 * tier.used(view.now) // 2)
+    return min(tier.capacity_bytes, 3 * tier.used(view.age) // 2)
 
 
 _CLUSTER_TIERS = Table(
@@ -86,7 +86,7 @@ _CLUSTER_TIER_STATUS = Table(
         "status": live(_status),
         "state": live(_state),
         "capacity": attribute("capacity_bytes"),
-        "used": live(lambda tier, view: tier.used(view.now)),
+        "used": live(lambda tier, view: tier.used(view.age)),
         "used_pct": live(_used_percent),
         "allocated": live(_allocated),
         "redundant": live(lambda tier, view: _status(tier, view) != "noredundant"),

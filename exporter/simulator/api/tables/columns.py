@@ -32,6 +32,11 @@ class RequestView:
     logs_until: float | None = None
     logs_lost: float = 0.0
 
+    @property
+    def age(self) -> float:
+        """The seconds since the world began."""
+        return self.now - self.world.started_at
+
     def status(self, machine: Machine) -> Status:
         if self.statuses is None:
             return machine.status
@@ -124,6 +129,11 @@ def attribute(path: str, *, leads_to: str | None = None) -> Column:
 def constant(value: Any, *, blob: bool = False) -> Column:
     """Return a column with the same value in every row."""
     return Column(lambda _thing, _view: value, fixed=lambda _thing: value, blob=blob)
+
+
+def written(name: str, *, default: Any, leads_to: str | None = None) -> Column:
+    """Return a column that shows what a request wrote into it, at first *default*."""
+    return computed(lambda thing: thing.columns.get(name, default), leads_to=leads_to)
 
 
 def computed(function: Callable[[Any], Any], *, leads_to: str | None = None) -> Column:

@@ -14,6 +14,7 @@ from exporter.simulator.api.tables.columns import (
     computed,
     constant,
     live,
+    written,
 )
 from exporter.simulator.world.machines import Device
 
@@ -27,7 +28,11 @@ def _status(device: Device, view: RequestView) -> str:
     for fault in view.world.faults.active("missing_devices"):
         if fault["vm"] in ("", device.machine.name) and device.kind != "tpm":
             return "missing"
-    return device.status
+    return device.status if device.attached else "offline"
+
+
+def _old(view: RequestView) -> int:
+    return int(view.world.started_at) - 80_000_000
 
 
 _MACHINE_DEVICES = Table(
@@ -38,19 +43,23 @@ _MACHINE_DEVICES = Table(
         "machine": attribute("machine.key", leads_to="machines"),
         "machine_type": attribute("machine.kind"),
         "name": attribute("name"),
-        "description": constant(""),
+        "description": written("description", default=""),
         "type": attribute("kind"),
-        "orderid": constant(0),
+        "orderid": written("orderid", default=0),
         "uuid": computed(lambda device: f"{device.key:032x}"),
-        "enabled": constant(value=True),
+        "enabled": written("enabled", default=True),
         "optional": attribute("optional"),
-        "resource_group": constant(None),
-        "created": live(lambda _device, view: int(view.world.started_at) - 80_000_000),
-        "modified": live(lambda _device, view: int(view.world.started_at) - 80_000_000),
+        "resource_group": attribute("resource_group", leads_to="resource_groups"),
+        "created": live(lambda device, view: device.columns.get("created", _old(view))),
+        "modified": live(lambda device, view: device.columns.get("modified", _old(view))),
         "status": attribute("key", leads_to="machine_device_status"),
     },
     links={
         "machine": Link("machines", lambda device, _view: device.machine),
+        "resource_group": Link(
+            "resource_groups",
+            lambda device, view: view.world.resource_groups.get(device.resource_group),
+        ),
         "status": Link("machine_device_status", lambda device, _view: device),
     },
 )

@@ -34,15 +34,11 @@ def _drives(view: RequestView) -> Iterable[Drive]:
         yield from (drive for drive in node.machine.drives if drive.hardware is not None)
 
 
-def _age(view: RequestView) -> float:
-    return view.now - view.world.started_at
-
-
 def _used(drive: Drive, view: RequestView) -> int:
     """Return the used bytes of a drive: the share that is used of its tier."""
     for tier in view.world.clusters[drive.machine.cluster or 0].tiers:
         if str(tier.number) == drive.tier and tier.capacity_bytes:
-            return drive.size_bytes * tier.used(view.now) // tier.capacity_bytes
+            return drive.size_bytes * tier.used(view.age) // tier.capacity_bytes
     return 0
 
 
@@ -74,8 +70,8 @@ _MACHINE_DRIVE_PHYS = Table(
         ),
         "encrypted": constant(value=True),
         "realloc_sectors": constant(0),
-        "wear_level": live(lambda drive, view: drive.hardware.wear_percent(_age(view))),
-        "hours": live(lambda drive, view: drive.hardware.hours(_age(view))),
+        "wear_level": live(lambda drive, view: drive.hardware.wear_percent(view.age)),
+        "hours": live(lambda drive, view: drive.hardware.hours(view.age)),
         "current_pending_sector": constant(0.0),
         "offline_uncorrectable": constant(0.0),
         **{f"{name}_warn": constant(value=False) for name in LIMITED},

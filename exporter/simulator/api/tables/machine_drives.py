@@ -1,4 +1,8 @@
-"""The tables ``machine_drives``, ``machine_drive_status`` and ``machine_drive_stats``."""
+"""
+The tables ``machine_drives``, ``machine_drive_stats`` and ``machine_drive_status``.
+
+Fields: docs/vergeos-api.md, and what pyvergeos requests.
+"""
 
 from collections.abc import Iterable
 
@@ -12,6 +16,7 @@ from exporter.simulator.api.tables.columns import (
     counter,
     current_rate,
     live,
+    written,
 )
 from exporter.simulator.world.machines import Drive
 
@@ -23,11 +28,11 @@ def _drives(view: RequestView) -> Iterable[Drive]:
 
 
 def _counted(drive: Drive) -> Drive | None:
-    return drive if drive.machine.status.started > 0 else None
+    return drive if drive.machine.status.started > 0 and drive.attached else None
 
 
 def _status(drive: Drive, view: RequestView) -> str:
-    return "online" if view.status(drive.machine).running else "offline"
+    return "online" if view.status(drive.machine).running and drive.attached else "offline"
 
 
 _MACHINE_DRIVES = Table(
@@ -38,24 +43,24 @@ _MACHINE_DRIVES = Table(
         "machine": attribute("machine.key", leads_to="machines"),
         "orderid": attribute("order"),
         "name": attribute("name"),
-        "description": constant(""),
+        "description": written("description", default=""),
         "disksize": attribute("size_bytes"),
         "used_bytes": computed(lambda drive: None if drive.media == "cdrom" else drive.used_bytes),
         "interface": attribute("interface"),
         "media": attribute("media"),
-        "media_source": constant(None),
+        "media_source": written("media_source", default=None),
         "preferred_tier": attribute("tier"),
-        "enabled": constant(value=True),
-        "readonly": computed(lambda drive: drive.media == "cdrom"),
-        "optimize": constant("general"),
+        "enabled": written("enabled", default=True),
+        "readonly": computed(lambda drive: drive.columns.get("readonly", drive.media == "cdrom")),
+        "optimize": written("optimize", default="general"),
         "serial": attribute("serial"),
-        "fsync": constant(""),
-        "discard": constant(value=True),
-        "advanced": constant(""),
-        "preserve_drive_format": constant(value=False),
-        "asset": constant(""),
-        "status": attribute("key", leads_to="machine_drive_status"),
+        "fsync": written("fsync", default=""),
+        "discard": written("discard", default=True),
+        "advanced": written("advanced", default=""),
+        "preserve_drive_format": written("preserve_drive_format", default=False),
+        "asset": written("asset", default=""),
         "stats": attribute("key", leads_to="machine_drive_stats"),
+        "status": attribute("key", leads_to="machine_drive_status"),
     },
     links={
         "machine": Link("machines", lambda drive, _view: drive.machine),

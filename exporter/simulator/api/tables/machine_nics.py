@@ -13,16 +13,27 @@ from exporter.simulator.api.tables.columns import (
     RequestView,
     Table,
     attribute,
+    computed,
     constant,
     counter,
     current_rate,
     live,
+    written,
 )
 from exporter.simulator.world.machines import Nic
 
 
 def _nics(view: RequestView) -> Iterable[Nic]:
     return (nic for machine in view.world.machines.values() for nic in machine.nics)
+
+
+def _linked(nic: Nic, view: RequestView) -> bool:
+    return view.status(nic.machine).running and nic.attached
+
+
+def _counted(nic: Nic) -> bool:
+    """Return whether *nic* has counted anything: its machine ran with it."""
+    return nic.machine.status.started > 0 and nic.attached
 
 
 def _packets(name: str) -> Getter:
@@ -36,19 +47,23 @@ _MACHINE_NICS = Table(
     columns={
         "$key": attribute("key"),
         "machine": attribute("machine.key", leads_to="machines"),
+        "orderid": computed(lambda nic: nic.columns.get("orderid", nic.machine.nics.index(nic))),
         "name": attribute("name"),
-        "description": constant(""),
-        "enabled": constant(value=True),
+        "description": written("description", default=""),
+        "enabled": written("enabled", default=True),
         "interface": attribute("interface"),
         "macaddress": attribute("mac"),
+        "ipaddress": written("ipaddress", default=""),
+        "vnet": attribute("vnet", leads_to="vnets"),
         "stats": attribute("key", leads_to="machine_nic_stats"),
         "status": attribute("key", leads_to="machine_nic_status"),
     },
     links={
         "machine": Link("machines", lambda nic, _view: nic.machine),
+        "vnet": Link("vnets", lambda nic, view: view.world.networks.get(nic.vnet)),
         "stats": Link(
             "machine_nic_stats",
-            lambda nic, _view: nic if nic.machine.status.started > 0 else None,
+            lambda nic, _view: nic if _counted(nic) else None,
         ),
         "status": Link("machine_nic_status", lambda nic, _view: nic),
     },
@@ -58,8 +73,7 @@ _MACHINE_NICS = Table(
 
 _NIC_STATS = Table(
     name="machine_nic_stats",
-    # A card of a machine that never ran has not counted anything yet.
-    rows=lambda view: [nic for nic in _nics(view) if nic.machine.status.started > 0],
+    rows=lambda view: [nic for nic in _nics(view) if _counted(nic)],
     columns={
         "$key": attribute("key"),
         "parent_nic": attribute("key", leads_to="machine_nics"),
@@ -94,8 +108,8 @@ _NIC_STATUS = Table(
     columns={
         "$key": attribute("key"),
         "parent_nic": attribute("key", leads_to="machine_nics"),
-        "status": live(lambda x, view: "up" if view.status(x.machine).running else "down"),
-        "state": live(lambda x, view: "online" if view.status(x.machine).running else "offline"),
+        "status": live(lambda x, view: "up" if _linked(x, view) else "down"),
+        "state": live(lambda x, view: "online" if _linked(x, view) else "offline"),
         "speed": attribute("speed_mbps"),
         "last_update": live(lambda x, view: view.last_update(x.machine)),
     },

@@ -30,7 +30,7 @@ def _tiers(view: RequestView) -> Sequence[SystemTier]:
 
 
 def _used_percent(tier: SystemTier, view: RequestView) -> int:
-    return round(100 * tier.used(view.now) / tier.capacity_bytes) if tier.capacity_bytes else 0
+    return round(100 * tier.used(view.age) / tier.capacity_bytes) if tier.capacity_bytes else 0
 
 
 def _total(per_drive: int, factor: int = 1) -> Column:
@@ -53,11 +53,11 @@ _STORAGE_TIERS = Table(
         "tier": attribute("number"),
         "description": live(lambda tier, _view: DESCRIPTIONS.get(tier.number, "")),
         "capacity": attribute("capacity_bytes"),
-        "used": live(lambda tier, view: tier.used(view.now)),
+        "used": live(lambda tier, view: tier.used(view.age)),
         "allocated": live(
-            lambda tier, view: min(tier.capacity_bytes, 3 * tier.used(view.now) // 2)
+            lambda tier, view: min(tier.capacity_bytes, 3 * tier.used(view.age) // 2)
         ),
-        "used_inflated": live(lambda tier, view: tier.used(view.now) * tier.dedupe_percent // 100),
+        "used_inflated": live(lambda tier, view: tier.used(view.age) * tier.dedupe_percent // 100),
         "dedupe_ratio": attribute("dedupe_percent"),
         "used_pct": live(_used_percent),
         "modified": live(lambda _tier, view: int(view.stamp)),

@@ -1,5 +1,5 @@
 """
-The tables of updates: ``update_settings``, and the branches and sources that it refers to.
+The tables of updates: ``update_settings``, its branches and sources, and what they offer.
 
 Fields: what pyvergeos requests, without user and password.
 """
@@ -18,13 +18,14 @@ from exporter.simulator.api.tables.columns import (
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A row with a name: the settings, a branch or a source, of which there is one each."""
+    """A row with a name: the settings, a branch, a source or a package."""
 
     key: int
     name: str
 
 
 SETTINGS, BRANCH, SOURCE = _Named(1, "settings"), _Named(4, "stable-26.1"), _Named(2, "Verge.io")
+PACKAGES = (_Named(31, "ybos"), _Named(32, "yb-tools"))
 
 
 def _source_status(view: RequestView) -> str:
@@ -89,6 +90,32 @@ _UPDATE_BRANCHES = Table("update_branches", lambda _view: (BRANCH,), _NAMED)
 _UPDATE_SOURCES = Table(
     "update_sources", lambda _view: (SOURCE,), {**_NAMED, "enabled": constant(value=True)}
 )
+_UPDATE_PACKAGES = Table(
+    name="update_source_packages",
+    rows=lambda _view: PACKAGES,
+    columns={
+        "$key": attribute("key"),
+        "name": attribute("name"),
+        "description": constant(""),
+        "version": live(lambda _row, view: view.world.version),
+        "branch": constant(BRANCH.key),
+        "source": constant(SOURCE.key),
+        "downloaded": constant(value=True),
+        "optional": constant(value=False),
+        "require_license_feature": constant(""),
+        "created": live(lambda _row, view: int(view.world.started_at) - 6_000_000),
+    },
+    links={
+        "branch": Link("update_branches", lambda _row, _view: BRANCH),
+        "source": Link("update_sources", lambda _row, _view: SOURCE),
+    },
+)
 
 
-TABLES = (_UPDATE_SETTINGS, _UPDATE_SOURCE_STATUS, _UPDATE_BRANCHES, _UPDATE_SOURCES)
+TABLES = (
+    _UPDATE_SETTINGS,
+    _UPDATE_SOURCE_STATUS,
+    _UPDATE_PACKAGES,
+    _UPDATE_BRANCHES,
+    _UPDATE_SOURCES,
+)
