@@ -81,7 +81,7 @@ async def test_check_plans_the_pages_that_the_tables_need_and_the_logs_of_recove
         paged["VERGEWATCH_API__PAGE_ROWS"] = "12"
         code, small, _ = await ran("check", VERGEWATCH_RECOVERY__MODE="off", **paged)
 
-    assert planned(whole) == planned(large)
+    assert 0.97 * planned(whole) < planned(large) <= planned(whole)  # a start costs twice as much
     assert planned(recovery) == planned(whole) + 12 + 60  # tags, and both logs every other minute
     assert code == 1
     assert re.search(r"requests of a poll, where more than one: .*\bvms 2", " ".join(small.split()))

@@ -132,8 +132,8 @@ async def test_page_size_of_1000_costs_what_one_request_a_table_costs(
             planned.append(daemon.report.requests_per_hour)
         sent.append(system.sent(POLLED_BY_THEN, POLLED_BY_THEN + HOUR))
 
-    assert sent == planned
-    assert planned[0] == planned[1]
+    assert sent == pytest.approx(planned, abs=2)
+    assert 0.97 * planned[0] < planned[1] <= planned[0]  # there, a start costs twice as much
 
 
 def simple_settings(directory: Path, *, recovery: str = "off", **api: float) -> Settings:
