@@ -23,6 +23,10 @@ class UnavailableError(ConfigError):
     """Something is temporarily unavailable, such as an address in use: the process exits with 1."""
 
 
+class NotKnownYetError(VergewatchError):
+    """Something was asked for that was not read yet; half an answer would mislead."""
+
+
 class JournalError(VergewatchError):
     """The journal cannot be read or written; recovery sends no action meanwhile."""
 

@@ -73,6 +73,9 @@ INSTRUMENTS = (
     Instrument("duplicate_series", Gauge, "system_name",
                "Series with the same labels as another in the current inventory; the second is "
                "dropped."),
+    Instrument("vendor_duplicate_series", Gauge, "system_name",
+               "The same for /metrics/vendor, while it is scraped; the vendor's labels do not tell "
+               "all objects apart."),
     Instrument("event_loop_lag_seconds", Histogram, "",
                "Delay of a timer in the event loop, measured twice per second.",
                (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)),
@@ -180,6 +183,9 @@ class SystemMeter:
     def rendered_in(self, seconds: float, *, duplicates: int) -> None:
         self.of("render_duration_seconds").set(seconds)
         self.of("duplicate_series").set(duplicates)
+
+    def rendered_vendor_page(self, *, duplicates: int) -> None:
+        self.of("vendor_duplicate_series").set(duplicates)
 
     def rename(self, system_name: str) -> str:
         """Change the name, and return it; series with the old name are dropped."""

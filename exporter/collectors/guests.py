@@ -5,8 +5,9 @@ From ``machine_status.agent_guest_info``, polled apart from the status because i
 of the row and seldom changes.
 """
 
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from exporter.exposition.collector import VM, gauge, group, info, scale
 from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import MIB, Lost, Name, Reference, Row, Whole, shared, timestamp
 from exporter.vergeos.tables import Pace, Table
+
+T = TypeVar("T")
 
 
 class OSInfo(msgspec.Struct, gc=False):
@@ -44,6 +47,22 @@ class FsInfo(msgspec.Struct, gc=False):
     used_bytes: Whole | None = msgspec.field(name="used-bytes", default=None)
 
 
+class Address(msgspec.Struct, gc=False):
+    """One of the addresses of a guest's interface."""
+
+    IDENTITY: ClassVar = ("address",)
+
+    address: Name | None = msgspec.field(name="ip-address", default=None)
+
+
+class Interface(msgspec.Struct, gc=False):
+    """One of ``network`` of a guest."""
+
+    addresses: list[Address] | dict[str, Address] | None = msgspec.field(
+        name="ip-addresses", default=None
+    )
+
+
 class GuestInfo(msgspec.Struct, gc=False):
     """``agent_guest_info`` of a row of ``machine_status``; ``[]`` without an agent."""
 
@@ -52,6 +71,10 @@ class GuestInfo(msgspec.Struct, gc=False):
     fsinfo: list[FsInfo] | dict[str, FsInfo] | None = None
     hostname: Name | None = None
     last_refresh: Whole | float | None = None
+    network: list[Interface] | dict[str, Interface] | None = None
+    """``None`` once its addresses are in `addresses`, which take less memory."""
+    addresses: tuple[str, ...] = msgspec.field(name="#", default=())
+    """Of all interfaces, in their order; for service discovery. Not a field of VergeOS."""
 
 
 class GuestRow(Row, gc=False):
@@ -74,13 +97,26 @@ def _guest(row: GuestRow, _: int, __: Lost) -> GuestRow:
     info.fsinfo = _unique(info.fsinfo)
     info.hostname = info.hostname or ""
     info.last_refresh = timestamp(info.last_refresh)
+    info.addresses, info.network = tuple(_addresses(info.network)), None
     return row
+
+
+def _addresses(given: list[Interface] | dict[str, Interface] | None) -> Iterator[str]:
+    for interface in _listed(given):
+        for one in _listed(interface.addresses):
+            if one.address:
+                yield one.address
+
+
+def _listed(given: list[T] | dict[str, T] | None) -> Iterable[T]:
+    """Return the items of what VergeOS sends as a list or as a map."""
+    return given.values() if isinstance(given, dict) else given or ()
 
 
 def _unique(given: list[FsInfo] | dict[str, FsInfo] | None) -> list[FsInfo]:
     """Return filesystems by mount point; of two on one mount point, the first."""
     found: dict[str, FsInfo] = {}
-    for row in given.values() if isinstance(given, dict) else given or ():
+    for row in _listed(given):
         row.mountpoint = shared(row.mountpoint or row.name)
         found.setdefault(row.mountpoint, row)
     return list(found.values())

@@ -7,6 +7,7 @@ from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
 from exporter.collectors.nodes import NODES
 from exporter.collectors.registry import COLLECTORS
+from exporter.collectors.vm_tags import collector_of
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
 from exporter.model import IDENTITY
@@ -19,16 +20,25 @@ from exporter.vergeos.source import IDENTITY_REQUESTS
 from exporter.vergeos.tables import Importance, Pace, Table
 
 RECOVERY = "recovery"
-NEEDED_BY_RECOVERY = (CLUSTERS, NODES, TAG_MEMBERS)
+VM_TAGS = "vm_tags"
+NEEDED_BY_RECOVERY = frozenset({CLUSTERS, NODES, TAG_MEMBERS})
 
 
-def enabled_collectors(switches: Mapping[str, bool], *, recovery: bool) -> tuple[Collector, ...]:
+def enabled_collectors(
+    switches: Mapping[str, bool],
+    *,
+    recovery: bool,
+    tag_categories: Sequence[str] = (),
+    needs_tags: bool = False,
+) -> tuple[Collector, ...]:
     """
     Return the collectors that are on.
 
     Args:
         switches: Collectors that the settings switch on or off, by name; the others are on.
         recovery: Whether recovery runs; its collector follows it.
+        tag_categories: The categories of tags to export.
+        needs_tags: Whether anything else needs the tags of VMs.
 
     Raises:
         ConfigError: A name is unknown, or a collector is off that is needed.
@@ -36,25 +46,28 @@ def enabled_collectors(switches: Mapping[str, bool], *, recovery: bool) -> tuple
     """
     names = [collector.name for collector in COLLECTORS]
     _check_names("collectors", switches, names)
+    follows = {RECOVERY: recovery, VM_TAGS: recovery or needs_tags or bool(tag_categories)}
     on = tuple(
         collector
         for collector in COLLECTORS
-        if switches.get(collector.name, True) and (recovery or collector.name != RECOVERY)
+        if switches.get(collector.name, True) and follows.get(collector.name, True)
     )
     for collector in COLLECTORS:
         if collector.required and collector not in on:
             raise ConfigError(f"collectors.{collector.name} cannot be off: it is required")
-        if recovery and collector not in on and set(collector.tables) & set(NEEDED_BY_RECOVERY):
+        may_be_off = not recovery or collector.name == VM_TAGS  # recovery's has the same table
+        if not may_be_off and collector not in on and set(collector.tables) & NEEDED_BY_RECOVERY:
             raise ConfigError(
                 f"collectors.{collector.name} is off, but recovery needs its tables: "
                 "switch it on, or set recovery.mode: off"
             )
-    return on
+    chosen = collector_of(tuple(tag_categories))
+    return tuple(chosen if collector.name == VM_TAGS else collector for collector in on)
 
 
 def tables_of(collectors: Sequence[Collector]) -> tuple[Table, ...]:
-    """Return the tables of *collectors*."""
-    return tuple(table for collector in collectors for table in collector.tables)
+    """Return the tables of *collectors*, each once."""
+    return tuple(dict.fromkeys(table for collector in collectors for table in collector.tables))
 
 
 def plan(

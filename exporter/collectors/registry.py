@@ -40,6 +40,7 @@ from exporter.collectors import (
     tenants,
     update_settings,
     vm_snapshots,
+    vm_tags,
     vms,
     vnet_monitor,
     vnets,
@@ -86,6 +87,7 @@ COLLECTORS = tuple(
         accounts,
         doctor,
         recovery,
+        vm_tags,
     )
 )
 FAMILIES = tuple(family for collector in COLLECTORS for family in collector.families)

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
+from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
@@ -233,6 +234,11 @@ class Settings(BaseSettings, CommonSystemSettings):
     collectors: Mapping[str, bool] = {}
     """Collectors to switch off, for example `{guests: off}`; all others are on. One that is off
     exports no metrics, and its tables are not polled."""
+    vm_tag_categories: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Categories of tags that `vergewatch_vm_tag_info` shows, for example `[team, backup]`. Each
+    adds up to one series per VM. The tags are then read also where recovery is off."""
+    discovery: DiscoverySettings = DiscoverySettings()
+    """Service discovery of the guests, `/sd/guests`."""
     api: APISettings = APISettings()
     """The use of the VergeOS API."""
     recovery: RecoverySettings = RecoverySettings()

@@ -105,7 +105,12 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
         limits = recovery_setup(settings.recovery, mode).limits
         besides = reads_of_recovery(limits, _seconds_between_inventories(poll))
     try:
-        collectors = enabled_collectors(settings.collectors, recovery=mode != Mode.OFF)
+        collectors = enabled_collectors(
+            settings.collectors,
+            recovery=mode != Mode.OFF,
+            tag_categories=settings.vm_tag_categories,
+            needs_tags=settings.discovery.needs_tags,
+        )
         resolved = ResolvedSystem(
             system, poll, api, settings.recovery, mode, collectors, besides=besides
         )

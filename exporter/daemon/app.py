@@ -20,9 +20,11 @@ from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.address_file import published
+from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
 from exporter.daemon.systems import SystemManager
+from exporter.daemon.vendor_page import VendorPage
 from exporter.daemon.watchdog import measure_lag_forever, notify
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
@@ -87,8 +89,10 @@ async def _run_until(
     tune_interpreter()
     refused = _count_refusals(telemetry)
     async with asyncio.TaskGroup() as parts:
-        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files)
-        changing = Parts(systems, alerting, journal, recovery_token, web_config)
+        vendor = VendorPage(clock)
+        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files, vendor)
+        guests = GuestDiscovery(systems.states, settings.discovery)
+        changing = Parts(systems, alerting, journal, recovery_token, web_config, guests)
         reload = Reload(changing, load, settings, files, telemetry, clock)
         app = make_app(
             cache,
@@ -102,6 +106,8 @@ async def _run_until(
             recovery_token=recovery_token,
             hosts=settings.web.hosts,
             refused=refused,
+            vendor=vendor,
+            guests=guests,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [
@@ -171,6 +177,7 @@ class Parts(NamedTuple):
     journal: JournalHandle
     recovery_token: RecoveryToken
     web_config: "ReloadableWebConfig | None"
+    guests: GuestDiscovery
 
     async def apply(self, settings: Settings, systems: Sequence[ResolvedSystem]) -> None:
         """
@@ -187,6 +194,7 @@ class Parts(NamedTuple):
         self.alerting.apply(settings.alertmanager)
         self.journal.apply(settings.recovery)
         self.recovery_token.apply(settings.recovery)
+        self.guests.apply(settings.discovery)
         logs.configure(settings.log.level, settings.log.format)
 
 

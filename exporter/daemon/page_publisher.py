@@ -1,6 +1,6 @@
 """Puts one system's inventories on the page, with what the doctor finds in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -25,6 +25,7 @@ class PagePublisher:
         meter: Receives the render duration; also the system's key in the cache.
         recovery: The recovery of the same system, whose metrics are on the same page.
         doctor: Examines each inventory; None if it is off.
+        also: Another page that receives each inventory.
 
     """
 
@@ -36,6 +37,7 @@ class PagePublisher:
         clock: Clock,
         recovery: Recovery | None,
         doctor: Doctor | None,
+        also: Callable[[Inventory | None, SystemReport], None] = lambda *_: None,
     ) -> None:
         self.recovery = recovery
         self._doctor = doctor
@@ -43,6 +45,7 @@ class PagePublisher:
         self._cache = cache
         self._meter = meter
         self._clock = clock
+        self._also = also
         self._logged: frozenset[str] = frozenset()
         self._is_retired = False
 
@@ -74,3 +77,4 @@ class PagePublisher:
         for label in sorted(duplicates - self._logged):
             log.warning("series.duplicate", system=report.system_name, labels=label)
         self._logged |= duplicates
+        self._also(inventory, report)

@@ -24,6 +24,8 @@ LIVE = (
     "systems",
     "poll",
     "collectors",
+    "vm_tag_categories",
+    "discovery",
     "api",
     "recovery",
     "alertmanager",

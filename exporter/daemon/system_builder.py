@@ -21,6 +21,7 @@ from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
+from exporter.daemon.vendor_page import VendorPage
 from exporter.daemon.watched_system import WatchedSystem
 from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
@@ -46,6 +47,7 @@ class SystemBuilder:
         tasks: The task group of all pollers: a bug in one of them ends the process.
         journal: The journal of recovery.
         alerting: Provides the silences that hold recovery.
+        vendor: The page with the vendor's names.
 
     """
 
@@ -57,6 +59,7 @@ class SystemBuilder:
         clock: Clock,
         journal: JournalHandle,
         alerting: Alerting,
+        vendor: VendorPage,
     ) -> None:
         self._tasks = tasks
         self._cache = cache
@@ -64,6 +67,7 @@ class SystemBuilder:
         self._clock = clock
         self._journal = journal
         self._alerting = alerting
+        self._vendor = vendor
 
     def start(
         self,
@@ -95,6 +99,7 @@ class SystemBuilder:
             self._clock,
             recovery,
             _doctor(settings, memory),
+            also=self._vendor.publisher(meter),
         )
         source = _source(client, settings, same.source if same is not None else None)
         poller = Poller(

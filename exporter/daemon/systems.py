@@ -12,12 +12,14 @@ from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
+from exporter.daemon.guest_discovery import SystemState
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.system_builder import SystemBuilder
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
+from exporter.daemon.vendor_page import VendorPage
 from exporter.daemon.watched_system import WatchedSystem
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
@@ -35,6 +37,7 @@ class SystemManager:
         journal: The journal of recovery.
         alerting: Provides the silences that hold recovery.
         files: Reports a CA file that becomes invalid.
+        vendor: The page with the vendor's names.
 
     """
 
@@ -47,8 +50,12 @@ class SystemManager:
         journal: JournalHandle,
         alerting: Alerting,
         files: FileWatch | None = None,
+        vendor: VendorPage | None = None,
     ) -> None:
-        self._builder = SystemBuilder(tasks, cache, telemetry, clock, journal, alerting)
+        self._vendor = vendor or VendorPage(clock)
+        self._builder = SystemBuilder(
+            tasks, cache, telemetry, clock, journal, alerting, self._vendor
+        )
         self._journal = journal
         self._files = files
         self._tasks = tasks
@@ -64,6 +71,18 @@ class SystemManager:
     def reports(self) -> Sequence[SystemReport]:
         """Return the report of each system, in the order of the configuration."""
         return [watched.report() for watched in self._watched]
+
+    def states(self) -> Sequence[SystemState]:
+        """
+        Return the newest state of each system, in the order of the configuration.
+
+        Raises:
+            NotKnownYetError: Systems are being started or replaced, so that some may be missing.
+
+        """
+        if not self._watched or self._changing.locked():
+            raise NotKnownYetError("the systems are being started")
+        return [SystemState(one.poller.inventory, one.poller.report) for one in self._watched]
 
     def recoveries(self) -> Mapping[str, Recovery]:
         """Return the recovery of each system where it is not off, by the system's name."""
@@ -151,6 +170,7 @@ class SystemManager:
             return former.name if same else self._name(settings, memory), former.meter
         if former is not None:
             self._cache.remove(former.meter)
+            self._vendor.remove(former.meter)
             self._telemetry.forget(former.meter.system_name)
         name = self._name(settings, memory)
         meter = self._telemetry.meter(name.current)
@@ -164,6 +184,7 @@ class SystemManager:
         await watched.end()
         if not has_successor:
             self._cache.remove(watched.meter)
+            self._vendor.remove(watched.meter)
             self._telemetry.forget(watched.meter.system_name)
 
     def _memory(self, url: str) -> SystemMemory:

@@ -54,6 +54,13 @@ class PageCache:
             self._rebuild()
             return True
 
+    def clear(self, system: Hashable) -> None:
+        """Drop the samples of *system*, which keeps its place."""
+        with self._lock:
+            if system in self._systems:
+                self._systems[system] = None
+                self._rebuild()
+
     def remove(self, system: Hashable) -> None:
         """Remove the samples of *system*."""
         with self._lock:

@@ -1,6 +1,6 @@
 """What the web server needs from the rest of the program."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,29 @@ class Pages(Protocol):
 
     def page(self, form: Format, *, gzipped: bool, now: float) -> Body:
         """Return a body, without I/O; *now* is in seconds, monotonic."""
+        ...
+
+
+class VendorPages(Protocol):
+    """The metrics with the names of the vendor's exporter."""
+
+    async def page(self, *, gzipped: bool) -> Body:
+        """Return a body in the classic format."""
+        ...
+
+
+class GuestTargets(Protocol):
+    """Service discovery of the guests."""
+
+    async def targets(self, query: Mapping[str, Sequence[str]]) -> bytes:
+        """
+        Return the targets as JSON, for the parameters *query* of the URL.
+
+        Raises:
+            ValueError: A parameter is invalid.
+            NotKnownYetError: They are not known yet.
+
+        """
         ...
 
 

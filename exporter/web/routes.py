@@ -1,7 +1,8 @@
 """The HTTP endpoints: metrics, health, readiness, reload and the status page."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +12,10 @@ from aiohttp.typedefs import Handler
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.doctor.responses import DOCTOR_PATH
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
+from exporter.exposition.formats import Format
+from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
@@ -26,12 +29,14 @@ from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
     CountRefusal,
+    GuestTargets,
     ObserveScrape,
     Overview,
     Pages,
     Refusal,
     Reload,
     TokenSource,
+    VendorPages,
     no_token,
 )
 from exporter.web.reloads import Reloads
@@ -45,6 +50,8 @@ HEALTHY = "/-/healthy"
 READY = "/-/ready"
 RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
+VENDOR = "/metrics/vendor"
+GUESTS = "/sd/guests"
 ICON = Path(__file__).with_name("templates") / "icon.svg"
 
 MAX_SCRAPES = 128
@@ -74,6 +81,8 @@ def make_app(
     recovery_token: TokenSource = no_token,
     hosts: Iterable[str] = (),
     refused: CountRefusal = lambda _: None,
+    vendor: VendorPages | None = None,
+    guests: GuestTargets | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -91,6 +100,8 @@ def make_app(
         recovery_token: Returns what is required to control recovery.
         hosts: Further names under which commands and reloads are accepted.
         refused: Counts what is refused.
+        vendor: The metrics with the vendor's names; without it, there is no such page.
+        guests: Service discovery; without it, there is none.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
@@ -117,6 +128,10 @@ def make_app(
         *_slots(refused),
     )
     endpoints.install(app)
+    if vendor is not None:
+        app.router.add_get(VENDOR, endpoints.scraped(partial(_vendor_page, vendor)))
+    if guests is not None:
+        app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     endpoints.install_recovery(app, recovery_token)
     return app
 
@@ -143,7 +158,7 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    taken = (HEALTHY, READY, RELOAD, FAVICON, DOCTOR_PATH)
+    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS, DOCTOR_PATH)
     if path in taken or f"{path}/".startswith(f"{API_ROOT}/"):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
@@ -203,20 +218,24 @@ class _Endpoints(NamedTuple):
         form = negotiate(_header(request, hdrs.ACCEPT))
         gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
         body = self.pages.page(form, gzipped=gzipped, now=started)
-        response = web.StreamResponse(
-            headers={
-                hdrs.CONTENT_TYPE: form.content_type,
-                hdrs.CONTENT_LENGTH: str(body.size),
-                hdrs.CACHE_CONTROL: "no-store",
-                hdrs.VARY: "Accept, Accept-Encoding",
-            }
-        )
-        if gzipped:
-            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        response = _page_response(body, form, gzipped=gzipped)
         if self.observe_scrape is not None and request.method == hdrs.METH_GET:
             self.observe_scrape(self.clock.monotonic() - started)
         await self.deliver(request, response, body)
         return response
+
+    def scraped(
+        self, handler: Callable[[web.Request], Awaitable[tuple[web.StreamResponse, Body | None]]]
+    ) -> Handler:
+        """Return *handler*, of what Prometheus asks for, under the limits of a scrape."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            with self.scrapes.taken(request):
+                response, body = await handler(request)
+                await self.deliver(request, response, body)
+                return response
+
+        return handle
 
     def limited(self, handler: Handler) -> Handler:
         """Return *handler*, of status pages or queries, that holds a place while it answers."""
@@ -285,6 +304,42 @@ class _Endpoints(NamedTuple):
             content_type="image/svg+xml",
             headers={hdrs.CACHE_CONTROL: "max-age=86400"},
         )
+
+
+def _page_response(body: Body, form: Format, *, gzipped: bool) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: form.content_type,
+            hdrs.CONTENT_LENGTH: str(body.size),
+            hdrs.CACHE_CONTROL: "no-store",
+            hdrs.VARY: "Accept, Accept-Encoding",
+        }
+    )
+    if gzipped:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return response
+
+
+async def _vendor_page(
+    pages: VendorPages, request: web.Request
+) -> tuple[web.StreamResponse, Body | None]:
+    gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
+    body = await pages.page(gzipped=gzipped)
+    return _page_response(body, Format.CLASSIC, gzipped=gzipped), body
+
+
+async def _guest_targets(
+    guests: GuestTargets, request: web.Request
+) -> tuple[web.StreamResponse, Body | None]:
+    """Respond with an error rather than with half of the targets: Prometheus then keeps its own."""
+    try:
+        found = await guests.targets({key: request.query.getall(key) for key in request.query})
+    except ValueError as error:
+        return _plain(_one_line(str(error)), status=400), None
+    except NotKnownYetError as error:
+        return _plain(_one_line(str(error)), status=503), None
+    headers = {hdrs.CACHE_CONTROL: "no-store"}
+    return web.Response(body=found, content_type="application/json", headers=headers), None
 
 
 def _status_page(*args: Any, **kwargs: Any) -> tuple[str, str]:

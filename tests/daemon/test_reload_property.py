@@ -23,6 +23,7 @@ from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import resolve_systems
 from exporter.daemon.app import Parts
+from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
 from exporter.daemon.system_builder import plan_of
@@ -56,6 +57,7 @@ class Daemon(NamedTuple):
     alerting: Alerting
     journal: JournalHandle
     token: RecoveryToken
+    guests: GuestDiscovery
 
     @property
     def watched(self) -> WatchedSystem:
@@ -79,11 +81,12 @@ async def reloadable(config: Path) -> AsyncIterator[Daemon]:
     cache = PageCache(FAMILIES, lambda form: b"")
     async with asyncio.TaskGroup() as tasks:
         systems = SystemManager(tasks, cache, telemetry, REAL_TIME, journal, alerting, files)
-        parts = Parts(systems, alerting, journal, token, None)
+        guests = GuestDiscovery(systems.states, settings.discovery)
+        parts = Parts(systems, alerting, journal, token, None, guests)
         reload = Reload(parts, lambda: load(config), settings, files, telemetry, REAL_TIME)
         await systems.apply(resolve_systems(settings))
         try:
-            yield Daemon(reload, systems, alerting, journal, token)
+            yield Daemon(reload, systems, alerting, journal, token, guests)
         finally:
             await systems.stop()
             await journal.close()
@@ -232,6 +235,13 @@ def switched_by(daemon: Daemon, new: Settings) -> bool:
     return bool(recovery._control._read_kill_switch.path == path == Path(setup.kill_switch_file))
 
 
+def shows_tags_by(daemon: Daemon, new: Settings) -> bool:
+    (system,) = resolve_systems(new)
+    families = {family for one in system.collectors for family in one.families}
+    shown = daemon.watched.publisher._renderer._by_group.values()
+    return {family for group in shown for family in group} == families
+
+
 def limits_of_recovery(daemon: Daemon, new: Settings) -> bool:
     from exporter.recovery.model.limits import Limits
 
@@ -262,6 +272,8 @@ OBSERVED: Mapping[tuple[str, ...], Callable[[Daemon, Settings], bool]] = {
     ("recovery", "i_accept_endless_restarts"): lambda *_: True,
     ("poll",): polls_by,
     ("collectors",): polls_by,
+    ("vm_tag_categories",): shows_tags_by,
+    ("discovery",): lambda daemon, new: daemon.guests._settings == new.discovery,
     ("api",): limited_by,
     ("alertmanager",): notifies_by,
     ("log",): logs_by,
@@ -311,7 +323,7 @@ def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
     yield [{"start": "01:00", "hours": 1, "reason": "x"}]
     yield [{"pattern": "x", "means": "harmless"}]
     yield from ({"machine_nics": 77.0}, {"nics": False}, {"fast_seconds": 33.0}, {"page_rows": 9})
-    yield from (["http://127.0.0.1:5"], ["x"], str(folder))
+    yield from (["http://127.0.0.1:5"], ["10.0.0.0/8"], ["x"], str(folder))
 
 
 def with_leaf(raw: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:

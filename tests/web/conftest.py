@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.web.ports import GuestTargets, VendorPages
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -94,6 +95,8 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
             reload: StubReload | None = None,
             web_config: Path | None = None,
             telemetry_path: str = "/metrics",
+            vendor: VendorPages | None = None,
+            guests: GuestTargets | None = None,
         ) -> ServerUnderTest:
             config = ReloadableWebConfig(web_config, clock) if web_config else None
             scrapes: list[float] = []
@@ -106,6 +109,8 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
                 telemetry_path=telemetry_path,
                 web_config=config,
                 observe_scrape=scrapes.append,
+                vendor=vendor,
+                guests=guests,
             )
             context = config.ssl_context() if config else None
             where = await stack.enter_async_context(
