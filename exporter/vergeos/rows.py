@@ -177,9 +177,10 @@ def describe_body(body: bytes, problem: str) -> str:
 
 
 def raw_row_key(row: bytes | msgspec.Raw) -> int | None:
-    """Return the key of one row of JSON, or None if it has none."""
+    """Return the key of one row of JSON, or None if it has none; a storage tier may have 0."""
     try:
-        return key_number(decode_object(row, Row, []).key)
+        key = decode_object(row, Row, []).key
+        return 0 if key in (0, "0") else key_number(key)
     except UnreadableError:
         return None
 

@@ -90,6 +90,16 @@ def test_read_costs_one_request_a_page_once_the_last_page_is_known(
     assert reader.planned == requests
 
 
+def test_key_of_zero_ends_a_page_like_any_other() -> None:
+    by_number = TABLE._replace(key=lambda row: 1000 if row.key == 0 else row.key)
+    reader = Reader(Server({0, 1, 3}), 1000, by_number)
+
+    assert reader.read() == {1000, 1, 3}
+    before = len(reader.server.asked)
+    assert reader.read() == {1000, 1, 3}
+    assert len(reader.server.asked) - before == 1
+
+
 def test_table_that_grows_needs_more_requests() -> None:
     server = Server(set(range(1, 999)))
     reader = Reader(server, 1000)
