@@ -190,7 +190,7 @@ class NoPages:
 
     recovery: Any = None
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, also: Any) -> None:
         pass
 
     def __call__(self, *_: Any) -> None:
