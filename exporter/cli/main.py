@@ -190,6 +190,7 @@ def demo(
   console        http://localhost:{port}/
   metrics        http://localhost:{port}/metrics
   explain a VM   {program} explain {EXAMPLE_VM if EXAMPLE_VM in names else names[0]}{at}
+  find problems  {program} doctor{at}
   commands need  export VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}
   pause recovery {program} recovery pause --reason test{at}
   stop           Ctrl-C"""

@@ -61,7 +61,7 @@ def settings_table() -> str:
 
 def doctor_table() -> str:
     """Return the checks of the doctor as Markdown, each with an anchor of its name."""
-    head = ("Check", "What must be so", "Levels", "Tables", "What to do", "Alert")
+    head = ("Check", "What must be so", "Levels", "Tables", "What to do", "Alerts")
     return _table(head, map(_check_row, CHECKS))
 
 
@@ -140,10 +140,11 @@ def _check_row(check: Check) -> tuple[str, ...]:
     tables = ", ".join(f"`{table}`" for table in check.tables)
     if check.needs_admin:
         tables += " (administrator)"
-    alert = f"[{check.alert}](runbooks/{check.alert}.md)" if check.alert else ""
+    names = dict.fromkeys(check.alert_of(level) for level in check.levels if check.alert)
+    alerts = ", ".join(f"[{alert}](runbooks/{alert}.md)" for alert in names)
     levels = "skipped" if check.always_skipped else ", ".join(check.levels)
     name = f'<a id="{check.name}"></a>`{check.name}`'
-    return name, check.about, levels, tables.strip(), check.remedy, alert
+    return name, check.about, levels, tables.strip(), check.remedy, alerts
 
 
 def _setting_rows() -> Iterable[tuple[str, ...]]:

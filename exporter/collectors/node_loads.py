@@ -6,14 +6,13 @@ tables have a row for every machine, and a node is one.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
 from exporter.collectors.collector import Collector
 from exporter.collectors.node_details import of_nodes
 from exporter.collectors.vms import MACHINE_STATS, MACHINE_STATUS
-from exporter.exposition.collector import divide, each, gauge, group, scale
+from exporter.exposition.collector import Read, divide, each, gauge, group, scale
 from exporter.exposition.view import Items, RenderView
 from exporter.model import MachineStatus
 from exporter.vergeos.rows import MIB
@@ -75,7 +74,7 @@ def hosted_by_node(
     return totals
 
 
-def _celsius(attribute: str) -> Any:
+def _celsius(attribute: str) -> Read:
     """Return a reader of a temperature; VergeOS writes 0 where there is no sensor."""
     return each(lambda row: getattr(row, attribute) or None)
 

@@ -1,4 +1,8 @@
-"""NICs of the physical nodes, from the rows of ``machine_nics`` that are read for the VMs."""
+"""
+NICs of the physical nodes, from the rows of ``machine_nics`` that are read for the NICs of VMs.
+
+They are missing while the collector nics is off.
+"""
 
 from collections.abc import Mapping
 from itertools import repeat

@@ -44,6 +44,7 @@ CHECKS = (
         "VergeAlarmRaised",
         "VergeOS has raised an alarm.",
         levels=(Level.WARNING, Level.CRITICAL),
+        wakes=True,
         needs_rows=False,
         depends_on_time=True,
     ),

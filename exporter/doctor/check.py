@@ -25,6 +25,8 @@ class Check(NamedTuple):
     """What is wrong when it has a finding, in one sentence without names: the alert's title."""
     levels: tuple[Level, ...] = (Level.WARNING,)
     """The levels that its findings may have."""
+    wakes: bool = False
+    """Whether a critical finding needs an immediate response; others can wait until morning."""
     needs_rows: bool = True
     """Whether a table without rows is one that VergeOS does not show to this user."""
     needs_admin: bool = False
@@ -35,6 +37,11 @@ class Check(NamedTuple):
     """If given, it is called instead of `examine`: the check is about how polling does."""
     always_skipped: str = ""
     """Why the doctor cannot check this at all; empty if it can."""
+
+    def alert_of(self, level: Level) -> str:
+        """Return the name of the alert that a finding of *level* raises."""
+        is_separate = level is Level.CRITICAL and self.wakes and Level.WARNING in self.levels
+        return f"{self.alert}Critical" if is_separate else self.alert
 
 
 def finds_nothing(_: Inventory) -> Iterable[Finding]:

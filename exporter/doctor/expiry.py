@@ -96,6 +96,7 @@ CHECKS = (
         "VergeLicenseExpiring",
         "A license of VergeOS expires soon, or is not valid.",
         levels=(Level.WARNING, Level.CRITICAL),
+        wakes=True,
         depends_on_time=True,
     ),
 )

@@ -43,7 +43,7 @@ class CheckReport(msgspec.Struct, frozen=True, gc=False):
     remedy: str
     """What to do about a finding."""
     alert: str
-    """The alert that its findings raise; its runbook has the same name."""
+    """The alert that its worst finding raises, or would raise; its runbook has the same name."""
     needs_admin: bool
     """Whether VergeOS shows its tables to administrators only, as far as that is known."""
 
@@ -75,15 +75,16 @@ def examination(report: SystemReport, checks: Iterable[Check]) -> SystemExaminat
 
 def _check_report(check: Check, result: CheckResult) -> CheckReport:
     findings = sorted(result.findings, key=lambda one: (one.level != Level.CRITICAL, one.subject))
+    worst = findings[0].level if findings else check.levels[0]
     outcome = Outcome.SKIPPED if result.skipped else Outcome.OK
     return CheckReport(
         check.name,
-        Outcome(findings[0].level) if findings else outcome,
+        Outcome(worst) if findings else outcome,
         check.about,
         check.summary,
         findings,
         result.skipped,
         check.remedy,
-        check.alert,
+        check.alert_of(worst),
         check.needs_admin,
     )

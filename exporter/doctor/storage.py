@@ -78,6 +78,7 @@ CHECKS = (
         "VergeStorageTierFull",
         "A storage tier is almost full.",
         levels=(Level.WARNING, Level.CRITICAL),
+        wakes=True,
     ),
     Check(
         "drive_smart",

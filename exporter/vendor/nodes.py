@@ -59,12 +59,16 @@ _NO_STATS = StatsRow()
 
 
 def _loads(view: RenderView) -> Items:
+    if MACHINE_STATS.name not in view.inventory.sources:
+        return Items([], [])
     rows = view.rows(MACHINE_STATS.name)
     found = [rows.get(node.machine or 0, _NO_STATS) for node in view.inventory.nodes.values()]
     return Items(_labels(view), found)
 
 
 def _hosted(view: RenderView) -> Items:
+    if MACHINE_STATUS.name not in view.inventory.sources:
+        return Items([], [])
     itself = {node.machine for node in view.inventory.nodes.values()}
     totals = hosted_by_node(view.rows(MACHINE_STATUS.name).values(), itself)
     return Items(_labels(view), [totals.get(key, Hosted()) for key in view.inventory.nodes])

@@ -855,8 +855,8 @@ STORAGE = (
          text={
              "summary": "A drive of the vSAN is offline.",
              "description": f"Drive /dev/sda (S1) of node n1 in system {SYSTEM} has been offline "
-             "for more than 30m, and its node runs. It is of the model m, in slot 1, and belongs "
-             "to tier 1.",
+             "for more than 30m, and its node runs. It belongs to tier 1, is of the model m, and "
+             "is in slot 1.",
              "runbook_url": f"{RUNBOOKS}/VergeDriveOffline.md",
              "dashboard_url": f"/d/vergewatch-storage?var-system={SYSTEM}",
          }),

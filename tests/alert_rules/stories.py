@@ -11,7 +11,6 @@ from typing import NamedTuple
 from exporter.doctor.check import Check
 from exporter.doctor.registry import CHECKS
 from exporter.model import Level
-from tools.alert_rules import doctor
 from tools.alert_rules.groups import GROUPS
 from tools.alert_rules.thresholds import REPLICA_AGE_DAYS
 
@@ -159,11 +158,10 @@ def of_doctor() -> dict[str, tuple[Check, Level]]:
     """Return a check and a level of its findings for each alert that is made of a check."""
     (made,) = (group for group in GROUPS if group.name == "doctor")
     names = {alert.name for alert in made.alerts}
-    found = {check.alert: (check, check.levels[0]) for check in CHECKS}
-    found |= {
-        doctor.critical_name(check): (check, Level.CRITICAL)
+    found = {
+        check.alert_of(level): (check, level)
         for check in CHECKS
-        if Level.CRITICAL in check.levels
+        for level in reversed(check.levels)  # of an alert for both, the first
     }
     return {name: one for name, one in found.items() if name in names}
 

@@ -33,8 +33,7 @@ OF_MACHINE = ("exporter",)
 
 def alert_of(expected: Expected) -> str:
     """Return the name of the alert that a finding raises."""
-    is_separate = expected.level is Level.CRITICAL and expected.check.name in doctor.WAKING
-    return doctor.critical_name(expected.check) if is_separate else expected.check.alert
+    return expected.check.alert_of(expected.level)
 
 
 def rounds() -> tuple[list[Expected], list[Expected]]:
@@ -144,15 +143,11 @@ def test_alerts_of_the_doctor_are_warnings_but_for_these() -> None:
 def test_only_critical_findings_of_some_checks_wake_a_person() -> None:
     check = next(iter(CHECKS))
     both = check._replace(alert="VergeX", levels=tuple(Level))
+    waking = both._replace(wakes=True)
 
-    assert _severities(both._replace(name="storage")) == {
-        "VergeX": "warning",
-        "VergeXCritical": "critical",
-    }
-    assert _severities(both._replace(name="storage", levels=(Level.CRITICAL,))) == {
-        "VergeX": "critical"
-    }
-    assert _severities(both._replace(name="certificates")) == {"VergeX": "warning"}
+    assert _severities(waking) == {"VergeX": "warning", "VergeXCritical": "critical"}
+    assert _severities(waking._replace(levels=(Level.CRITICAL,))) == {"VergeX": "critical"}
+    assert _severities(both) == {"VergeX": "warning"}
     assert _severities(both._replace(name="updates_available")) == {"VergeX": "info"}
     assert doctor.alerts([both], elsewhere={"VergeX"}) == ()
 

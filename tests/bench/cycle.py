@@ -17,6 +17,7 @@ from exporter.collectors.registry import FAMILIES
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings
 from exporter.config.systems import resolve_systems
+from exporter.doctor.doctor import Doctor
 from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.page import PageBuilder
@@ -25,8 +26,9 @@ from exporter.exposition.view import RenderView
 from exporter.model import IDENTITY, Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.recovery.model.limits import Mode
-from exporter.simulator import Simulator, create_world
+from exporter.simulator import Simulator
 from exporter.vergeos.tables import Table
+from tests.bench.platform import world_of
 from tests.fakes import START, FakeClock
 
 TICKS = 12
@@ -66,13 +68,13 @@ class Cost(NamedTuple):
 async def measure(vms: int) -> Cost:
     """Poll a simulated system with *vms* VMs, on a simulated clock."""
     clock = FakeClock()
-    world = create_world(seed=1, vms=vms, start=START.timestamp())
+    world = world_of(vms)
     async with Simulator(world=world, clock=clock) as system, aiohttp.ClientSession() as http:
         return await _measure(system, http, clock)
 
 
 async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
-    renderer, builder = Renderer(FAMILIES), PageBuilder(FAMILIES)
+    renderer, builder, doctor = Renderer(FAMILIES), PageBuilder(FAMILIES), Doctor()
     rows: dict[str, Any] = {IDENTITY: Identity("bench", "26"), "identity": Identity("bench", "26")}
     totals, stages = [], defaultdict[str, list[float]](list)
     resolved = resolve_systems(
@@ -90,7 +92,7 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
         for table in read:
             due[table.name] = next_due(schedule[table.name], now=clock.elapsed)
         gc.collect()
-        spent = _cycle(renderer, builder, rows, fresh, bodies)
+        spent = _cycle(renderer, builder, doctor, rows, fresh, bodies)
         totals.append(sum(spent.values()))
         for stage, seconds in spent.items():
             stages[stage].append(seconds)
@@ -112,7 +114,8 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
 
 
 async def _fetch(system: Simulator, http: aiohttp.ClientSession, table: Table) -> bytes:
-    query = {"fields": ",".join(table.fields), **({"filter": table.where} if table.where else {})}
+    where = table.condition(now=START.timestamp())
+    query = {"fields": ",".join(table.fields), **({"filter": where} if where else {})}
     headers = {"Authorization": f"Bearer {system.api_key}"}
     async with http.get(system.url + table.path, params=query, headers=headers) as response:
         return await response.read()
@@ -121,6 +124,7 @@ async def _fetch(system: Simulator, http: aiohttp.ClientSession, table: Table) -
 def _cycle(
     renderer: Renderer,
     builder: PageBuilder,
+    doctor: Doctor,
     rows: dict[str, Any],
     fresh: Mapping[Table, bytes],
     bodies: dict[str, bytes],
@@ -134,7 +138,9 @@ def _cycle(
     decoded = time.process_time()
     inventory = _join(rows)
     joined = time.process_time()
-    rendered = renderer.render(inventory, REPORT)
+    report = doctor.examine(inventory, REPORT, now=START)
+    examined = time.process_time()
+    rendered = renderer.render(inventory, report)
     rendered_in = time.process_time()
     for form in Format:
         builder.page([rendered], form)
@@ -142,7 +148,8 @@ def _cycle(
     return {
         "decode": decoded - began,
         "join": joined - decoded,
-        "render and gzip": rendered_in - joined,
+        "doctor": examined - joined,
+        "render and gzip": rendered_in - examined,
         "bind": bound - rendered_in,
     }
 

@@ -12,12 +12,13 @@ from exporter.polling.plan import Plan
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.limits import Mode
-from exporter.simulator import Simulator, create_world
+from exporter.simulator import Simulator
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
 from tests.bench import thinking
-from tests.fakes import START, FakeClock
+from tests.bench.platform import world_of
+from tests.fakes import FakeClock
 
 HOUR_SECONDS = 3600
 CRASH_EVERY_SECONDS = 600
@@ -44,7 +45,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
 
     """
     clock = FakeClock(hurried=True)
-    world = create_world(seed=1, vms=vms, start=START.timestamp())
+    world = world_of(vms)
     async with (
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,

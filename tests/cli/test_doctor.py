@@ -189,3 +189,14 @@ def test_critical_findings_come_before_warnings() -> None:
 
     assert [one.subject for one in found.checks[1].findings] == ["a", "0", "z"]
     assert found.checks[1].result is found.result is Outcome.CRITICAL
+
+
+def test_alert_is_that_of_the_worst_finding() -> None:
+    check = clusters.CHECKS[0]._replace(levels=tuple(Level), wakes=True)
+
+    for level, alert in (
+        (Level.WARNING, "VergeClusterReduced"),
+        (Level.CRITICAL, "VergeClusterReducedCritical"),
+    ):
+        (found,) = examination(examined("north", reduced("a", level=level)), [check]).checks
+        assert found.alert == alert

@@ -9,7 +9,7 @@ import pytest
 from exporter.collectors.node_details import NodeDetailRow
 from exporter.doctor import clusters, fabric, nodes
 from exporter.doctor.check import Check
-from exporter.model import Finding, Inventory
+from exporter.model import Inventory
 from exporter.simulator import create_world
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.world import World
@@ -139,9 +139,36 @@ def test_of_two_versions_the_older_is_wrong_where_as_many_nodes_have_it(world: W
         inventory, sources={**inventory.sources, "node_details": rows}
     )
 
-    assert [one.subject for one in _of("versions", changed)] == ["node2", "node4"]
+    assert [one.subject for one in _check("versions").examine(changed)] == ["node2", "node4"]
 
 
-def _of(name: str, inventory: Inventory) -> list[Finding]:
+def _check(name: str) -> Check:
     (check,) = (check for check in CHECKS if check.name == name)
-    return list(check.examine(inventory))
+    return check
+
+
+def test_nic_that_lost_a_path_is_not_slow_too(world: World) -> None:
+    world.faults.turn_on("fabric_degraded", row="node2/eno2")
+    world.faults.turn_on("fabric_slow", row="node2/eno2")
+
+    assert findings(read(world)) == {"fabric": [("node2 eno2", "its fabric status is degraded")]}
+
+
+def test_what_vergeos_keeps_of_the_nics_of_a_node_that_is_down_is_no_finding(world: World) -> None:
+    world.faults.turn_on("fabric_degraded", row="node2/eno2")
+    kept = read(world).sources["machine_nic_fabric_status"]
+    world.node_fails("node2")
+    world.advance(world.now + 600)
+    after = read(world)
+    sources = {**after.sources, "machine_nic_fabric_status": kept}
+
+    assert not list(_check("fabric").examine(msgspec.structs.replace(after, sources=sources)))
+
+
+def test_nic_that_no_node_is_known_to_have_is_shown_by_its_key(world: World) -> None:
+    world.faults.turn_on("fabric_degraded", row="node2/eno2")
+    inventory = read(world)
+    sources = {**inventory.sources, "machine_nics": {}}
+    (found,) = _check("fabric").examine(msgspec.structs.replace(inventory, sources=sources))
+
+    assert found.subject.startswith("NIC #")

@@ -50,6 +50,17 @@ def test_counters_of_tiers_rise_and_space_changes() -> None:
     assert new["used"] != old["used"]
 
 
+def test_reads_of_a_tier_are_the_sum_of_those_of_its_clusters() -> None:
+    here = world()
+    rows = shown(here, "cluster_tiers", "tier,stats#reads as reads,stats#rops as rops")
+    of_clusters = sum(row["reads"] for row in rows if row["tier"] == 1)
+
+    (tier,) = shown(here, "storage_tiers", "stats#reads as reads", filter="tier eq 1")
+
+    assert tier["reads"] == pytest.approx(of_clusters, abs=2)
+    assert all((row["rops"] > 0) == (row["tier"] != 3) for row in rows)
+
+
 @pytest.mark.parametrize("drives", [1, 4, 20])
 def test_every_drive_of_a_node_has_hardware_and_counters(drives: int) -> None:
     here = world(drives_per_node=drives)

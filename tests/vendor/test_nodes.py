@@ -61,11 +61,20 @@ def test_cluster_has_every_family_in_mb_and_percent() -> None:
     assert 'cluster_health{cluster="production"}' in page
 
 
+NUMBERS = {
+    'nodes_total{cluster="production"}': "1.0",
+    'nodes_total{cluster="cluster_7"}': "1.0",
+    'nodes_total{cluster="all"}': "2.0",
+}
+
+
 def test_nodes_are_counted_by_cluster_and_for_all() -> None:
-    assert shown(clusters=CLUSTERS, nodes=NODES) == {
-        'nodes_total{cluster="production"}': "1.0",
-        'nodes_total{cluster="cluster_7"}': "1.0",
-        'nodes_total{cluster="all"}': "2.0",
+    assert shown(clusters=CLUSTERS, nodes=NODES) == NUMBERS
+
+
+def test_node_without_rows_of_its_machine_has_zeros() -> None:
+    assert shown(clusters=CLUSTERS, nodes=NODES, machine_stats=[], machine_status=[]) == {
+        **NUMBERS,
         **zeros_of("production", "node1"),
         **zeros_of("cluster_7", "node2"),
     }

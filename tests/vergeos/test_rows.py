@@ -258,7 +258,9 @@ def test_guest_is_decoded_in_vergeos_units() -> None:
 
 
 def test_rows_of_other_tables_are_decoded() -> None:
-    assert one_of(MACHINE_STATS.decode(body_of(STATS))) == StatsRow(7, 54, 37.0, 6000)
+    assert one_of(MACHINE_STATS.decode(body_of(STATS))) == StatsRow(
+        7, 54, 37.0, 6000, core_usagelist=()
+    )
     assert nic() == NicRow(81, 54, "nic_1", NicStats(1000, 2000, 10, 20), NicStatus("up", 10_000.0))
     assert disk() == DriveRow(
         91, 54, "drive_0", "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_000
@@ -1382,8 +1384,8 @@ def test_invalid_version_is_a_bad_reply(body: bytes) -> None:
 def test_strange_value_beside_the_version_costs_nothing(value: bytes) -> None:
     lost: list[LostValue] = []
 
-    assert source._version(b'{"x":' + value + b',"version":"26.1"}', lost) == "26.1"
-    assert source._version(b'{"version":' + value + b"}", lost) == ""
+    assert source._version(b'{"x":' + value + b',"version":"26.1"}', lost).version == "26.1"
+    assert not source._version(b'{"version":' + value + b"}", lost).version
     assert [one.field for one in lost] == ["version"]
 
 

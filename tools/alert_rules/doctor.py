@@ -14,8 +14,6 @@ from tools.alert_rules.expressions import OF_SYSTEM, by
 from tools.alert_rules.model import FOR, MUTED, Alert, Layer, Severity
 
 SUBJECT = ("system_name", "subject")
-WAKING = frozenset({"storage", "alarms", "licenses"})
-"""Checks whose critical findings need an immediate response; all others can wait until morning."""
 ADVICE = frozenset({"updates_available"})
 """Checks whose findings may stay as long as the operator likes."""
 _WAITS = {Severity.CRITICAL: "5m", Severity.WARNING: "15m", Severity.INFO: "15m"}
@@ -38,20 +36,16 @@ def alerts(checks: Iterable[Check] = CHECKS, *, elsewhere: Collection[str]) -> t
     )
 
 
-def critical_name(check: Check) -> str:
-    """Return the name of the alert of a check's critical findings."""
-    return f"{check.alert}Critical" if Level.WARNING in check.levels else check.alert
-
-
 def _alerts(check: Check) -> Iterable[Alert]:
     """Yield the alert of *check*, and one for its critical findings if these wake a person."""
-    if check.name not in WAKING or Level.CRITICAL not in check.levels:
+    if not check.wakes:
         severity = Severity.INFO if check.name in ADVICE else Severity.WARNING
         yield _alert(check, check.alert, severity)
         return
     if Level.WARNING in check.levels:
         yield _alert(check, check.alert, Severity.WARNING, f',level="{Level.WARNING}"')
-    yield _alert(check, critical_name(check), Severity.CRITICAL, f',level="{Level.CRITICAL}"')
+    name = check.alert_of(Level.CRITICAL)
+    yield _alert(check, name, Severity.CRITICAL, f',level="{Level.CRITICAL}"')
 
 
 def _alert(check: Check, name: str, severity: Severity, level: str = "") -> Alert:

@@ -45,8 +45,9 @@ _STATUS = lookup(
 )
 _PLACE = lookup(
     "vergewatch_drive_info",
-    ' It is of the model {{ . | first | label "model" }}, in {{ . | first | label "slot" }}, and '
-    'belongs to tier {{ . | first | label "storage_tier" }}.',
+    ' It belongs to tier {{ . | first | label "storage_tier" }}'
+    '{{ with . | first | label "model" }}, is of the model {{ . }}{{ end }}'
+    '{{ with . | first | label "slot" }}, and is in {{ . }}{{ end }}.',
     labels=DRIVE,
 )
 _tier_alert = partial(Alert, layer=Layer.PLATFORM, identity=TIER, keep_firing_for=MUTED)

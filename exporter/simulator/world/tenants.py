@@ -11,8 +11,8 @@ from exporter.simulator.world.networks import Network
 SAMPLE_SECONDS = 300
 """How often the load of a tenant is summed up."""
 SAMPLES_KEPT = 6
-TIERS = (1, 3)
-"""The storage tiers that a tenant has space in."""
+TIERS = (1,)
+"""The numbers of the storage tiers that a tenant has space in."""
 GPUS_EACH = 4
 """One tenant of so many has GPUs."""
 NAMES = ("meadow", "orchard", "harbor", "quarry", "glacier", "prairie", "canyon", "lagoon")

@@ -1,5 +1,5 @@
 """
-The tables ``cluster_tiers`` and ``cluster_tier_status``: the storage tiers of each cluster.
+The tables ``cluster_tiers``, ``cluster_tier_status`` and ``cluster_tier_stats``.
 
 Fields: what the vendor's exporter and pyvergeos request. ``progress`` is a percentage, as in the
 Python SDK; the Go SDK says that it is a fraction.
@@ -16,7 +16,8 @@ from exporter.simulator.api.tables.columns import (
     constant,
     live,
 )
-from exporter.simulator.world.storage import StorageTier
+from exporter.simulator.api.tables.storage_tiers import io_columns
+from exporter.simulator.world.storage import StorageTier, SystemTier
 
 STATES = {"online": "online", "offline": "offline", "outofspace": "error"}
 """The ``state`` of a status; ``warning`` for all others."""
@@ -70,10 +71,12 @@ _CLUSTER_TIERS = Table(
         "cost_per_gb": constant(0.0),
         "price_per_gb": constant(0.0),
         "status": attribute("key", leads_to="cluster_tier_status"),
+        "stats": attribute("key", leads_to="cluster_tier_stats"),
     },
     links={
         "cluster": Link("clusters", lambda tier, view: view.world.clusters.get(tier.cluster)),
         "status": Link("cluster_tier_status", lambda tier, _view: tier),
+        "stats": Link("cluster_tier_stats", lambda tier, _view: tier),
     },
 )
 
@@ -108,4 +111,16 @@ _CLUSTER_TIER_STATUS = Table(
 )
 
 
-TABLES = (_CLUSTER_TIERS, _CLUSTER_TIER_STATUS)
+_CLUSTER_TIER_STATS = Table(
+    name="cluster_tier_stats",
+    rows=_tiers,
+    columns={
+        "$key": attribute("key"),
+        "tier": attribute("key", leads_to="cluster_tiers"),
+        **io_columns(lambda tier: SystemTier(tier.number, (tier,))),
+    },
+    links={"tier": Link("cluster_tiers", lambda tier, _view: tier)},
+)
+
+
+TABLES = (_CLUSTER_TIERS, _CLUSTER_TIER_STATUS, _CLUSTER_TIER_STATS)

@@ -4,7 +4,8 @@ The tables ``storage_tiers`` and ``storage_tier_stats``: the storage tiers of th
 Fields: what the vendor's exporter requests. The key of a tier is its number, 0 included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from exporter.simulator.api.tables.columns import (
     Column,
@@ -33,16 +34,32 @@ def _used_percent(tier: SystemTier, view: RequestView) -> int:
     return round(100 * tier.used(view.age) / tier.capacity_bytes) if tier.capacity_bytes else 0
 
 
-def _total(per_drive: int, factor: int = 1) -> Column:
-    return live(
-        lambda tier, view: (
-            factor * tier.operations(per_drive, start=view.world.started_at, at=view.stamp)
+def io_columns(tier_of: Callable[[Any], SystemTier]) -> Mapping[str, Column]:
+    """Return the columns with the I/O of a tier; *tier_of* returns that of a row's object."""
+
+    def total(per_drive: int, factor: int = 1) -> Column:
+        return live(
+            lambda row, view: (
+                factor
+                * tier_of(row).operations(per_drive, start=view.world.started_at, at=view.stamp)
+            )
         )
-    )
 
+    def rate(per_drive: int, factor: int = 1) -> Column:
+        return live(
+            lambda row, view: factor * tier_of(row).operations_per_second(per_drive, view.now)
+        )
 
-def _rate(per_drive: int, factor: int = 1) -> Column:
-    return live(lambda tier, view: factor * tier.operations_per_second(per_drive, view.now))
+    return {
+        "reads": total(READS_PER_DRIVE),
+        "writes": total(WRITES_PER_DRIVE),
+        "read_bytes": total(READS_PER_DRIVE, BYTES_PER_READ),
+        "write_bytes": total(WRITES_PER_DRIVE, BYTES_PER_WRITE),
+        "rops": rate(READS_PER_DRIVE),
+        "wops": rate(WRITES_PER_DRIVE),
+        "rbps": rate(READS_PER_DRIVE, BYTES_PER_READ),
+        "wbps": rate(WRITES_PER_DRIVE, BYTES_PER_WRITE),
+    }
 
 
 _STORAGE_TIERS = Table(
@@ -72,14 +89,7 @@ _STORAGE_TIER_STATS = Table(
     columns={
         "$key": attribute("key"),
         "parent_tier": attribute("key", leads_to="storage_tiers"),
-        "reads": _total(READS_PER_DRIVE),
-        "writes": _total(WRITES_PER_DRIVE),
-        "read_bytes": _total(READS_PER_DRIVE, BYTES_PER_READ),
-        "write_bytes": _total(WRITES_PER_DRIVE, BYTES_PER_WRITE),
-        "rops": _rate(READS_PER_DRIVE),
-        "wops": _rate(WRITES_PER_DRIVE),
-        "rbps": _rate(READS_PER_DRIVE, BYTES_PER_READ),
-        "wbps": _rate(WRITES_PER_DRIVE, BYTES_PER_WRITE),
+        **io_columns(lambda tier: tier),
     },
     links={"parent_tier": Link("storage_tiers", lambda tier, _view: tier)},
 )

@@ -21,6 +21,7 @@ from exporter.simulator.api.tables.columns import (
     live,
 )
 from exporter.simulator.world.machines import Status
+from exporter.simulator.world.storage import SystemTier, system_tiers
 from exporter.simulator.world.tenants import (
     SAMPLE_SECONDS,
     Layer2Network,
@@ -79,6 +80,11 @@ def _status(tenant: Tenant, view: RequestView) -> str:
 
 def _state(tenant: Tenant, view: RequestView) -> str:
     return {"reduced": "warning", "nodesoffline": "error"}.get(word := _status(tenant, view), word)
+
+
+def states(view: RequestView) -> Iterable[str]:
+    """Return the state of each tenant."""
+    return (_state(tenant, view) for tenant in _real(view))
 
 
 def _started(tenant: Tenant, view: RequestView) -> int:
@@ -170,20 +176,9 @@ _TENANT_NODES = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tier:
-    """The row of a storage tier, as far as tenants show it."""
-
-    number: int
-
-    @property
-    def key(self) -> int:
-        return tier_key(self.number)
-
-
-def tier_key(number: int) -> int:
-    """Return the key of the storage tier with this number, which must not be taken for it."""
-    return number + 1
+def _tier(row: TenantStorage, view: RequestView) -> SystemTier | None:
+    tiers = (tier for cluster in view.world.clusters.values() for tier in cluster.tiers)
+    return next(iter(system_tiers(tier for tier in tiers if tier.number == row.tier)), None)
 
 
 _TENANT_STORAGE = Table(
@@ -192,7 +187,7 @@ _TENANT_STORAGE = Table(
     columns={
         "$key": attribute("key"),
         "tenant": attribute("tenant.key", leads_to="tenants"),
-        "tier": computed(lambda row: tier_key(row.tier), leads_to="storage_tiers"),
+        "tier": attribute("tier", leads_to="storage_tiers"),
         "provisioned": attribute("provisioned_bytes"),
         "used": attribute("used_bytes"),
         "allocated": attribute("used_bytes"),
@@ -201,17 +196,7 @@ _TENANT_STORAGE = Table(
     },
     links={
         "tenant": Link("tenants", lambda row, _view: row.tenant),
-        "tier": Link("tenant_storage_tiers", lambda row, _view: _Tier(row.tier)),
-    },
-)
-
-_TIERS = Table(
-    name="tenant_storage_tiers",
-    rows=lambda _view: map(_Tier, TIER_NUMBERS),
-    columns={
-        "$key": attribute("key"),
-        "tier": attribute("number"),
-        "description": constant(""),
+        "tier": Link("storage_tiers", _tier),
     },
 )
 
@@ -298,7 +283,7 @@ class _Dashboard:
 
 
 def _tenants_in(state: str) -> Column:
-    return live(lambda _row, view: sum(_state(one, view) == state for one in _real(view)))
+    return live(lambda _row, view: list(states(view)).count(state))
 
 
 def _nodes_in(state: str) -> Column:
@@ -331,7 +316,6 @@ TABLES = (
     _TENANT_STATUS,
     _TENANT_NODES,
     _TENANT_STORAGE,
-    _TIERS,
     _SAMPLES,
     _TENANT_STATS,
     _LAYER2,
