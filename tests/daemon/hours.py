@@ -189,6 +189,7 @@ class NoPages:
     """Renders nothing."""
 
     recovery: Any = None
+    examined: Sequence[Any] = ()
 
     def __init__(self, *_: Any, also: Any) -> None:
         pass
