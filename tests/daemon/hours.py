@@ -189,8 +189,9 @@ class NoPages:
     """Renders nothing."""
 
     recovery: Any = None
+    examined: Sequence[Any] = ()
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, also: Any) -> None:
         pass
 
     def __call__(self, *_: Any) -> None:
