@@ -14,7 +14,7 @@ from exporter.config.recovery_setup import recovery_setup
 from exporter.config.settings import APISettings, PollSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
 from exporter.polling.schedule import TableSchedule
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -30,13 +30,22 @@ class ResolvedSystem(NamedTuple):
     """Those that are on."""
     schedules: tuple[TableSchedule, ...] = ()
     """Before the first answers: one page is assumed for each table."""
-    besides: tuple[TableSchedule, ...] = ()
-    """The regular reads of recovery."""
+    limits: Limits | None = None
+    """The limits of recovery; None where it is off."""
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables that are polled."""
         return tables_of(self.collectors)
+
+    @property
+    def besides(self) -> tuple[TableSchedule, ...]:
+        """The regular reads of recovery, while the essential tables keep their intervals."""
+        return self.besides_at(_seconds_between_inventories(self.poll))
+
+    def besides_at(self, poll_seconds: float) -> tuple[TableSchedule, ...]:
+        """Return the regular reads of recovery after essential polls every so many seconds."""
+        return () if self.limits is None else reads_of_recovery(self.limits, poll_seconds)
 
     def schedules_for(
         self, requests: Mapping[str, int], *, is_running: bool
@@ -100,10 +109,7 @@ def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
 def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
     poll, api = system.poll or settings.poll, system.api or settings.api
     mode = system.recovery_mode or settings.recovery.mode
-    besides: tuple[TableSchedule, ...] = ()
-    if mode != Mode.OFF:
-        limits = recovery_setup(settings.recovery, mode).limits
-        besides = reads_of_recovery(limits, _seconds_between_inventories(poll))
+    limits = recovery_setup(settings.recovery, mode).limits if mode != Mode.OFF else None
     try:
         collectors = enabled_collectors(
             settings.collectors,
@@ -112,7 +118,7 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
             needs_tags=settings.discovery.needs_tags,
         )
         resolved = ResolvedSystem(
-            system, poll, api, settings.recovery, mode, collectors, besides=besides
+            system, poll, api, settings.recovery, mode, collectors, limits=limits
         )
         fitted = resolved._replace(schedules=resolved.schedules_for({}, is_running=False))
     except ConfigError as error:

@@ -291,7 +291,7 @@ def plan_of(settings: ResolvedSystem, source: VergeOSSource) -> Plan:
     return Plan(
         settings.schedules,
         settings.poll.stale_after_polls,
-        settings.besides,
+        settings.besides_at,
         lambda: settings.schedules_for(source.requests(), is_running=True),
         frozen_after_seconds=settings.poll.frozen_after_seconds,
         withdraws_frozen=settings.poll.frozen_status == "withdraw",

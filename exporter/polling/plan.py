@@ -13,8 +13,9 @@ class Plan(NamedTuple):
     schedules: Sequence[TableSchedule]
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
-    besides: Sequence[TableSchedule] = ()
-    """The regular reads of recovery."""
+    besides: Callable[[float], Sequence[TableSchedule]] = lambda _: ()
+    """Returns the regular reads of recovery, which follow the polls of the essential tables every
+    so many seconds."""
     refit: Callable[[], Sequence[TableSchedule]] | None = None
     """Returns the schedules for what the tables need by now; called after each poll."""
     frozen_after_seconds: float = inf

@@ -7,7 +7,7 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ from exporter.model import (
 from exporter.polling.plan import Plan
 from exporter.polling.poll_log import PollLog
 from exporter.polling.poll_result import poll_result
-from exporter.polling.schedule import requests_per_hour
+from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.polling.state import LastGood, TableRows
 from exporter.polling.status_watch import StatusWatch
 from exporter.polling.table_states import TableStates
@@ -231,6 +231,13 @@ class Poller:
         if self.tables.schedules != before:
             self._log.schedule_changed(before, self.tables.schedules)
 
+    def besides(self) -> Sequence[TableSchedule]:
+        """Return the regular reads of recovery."""
+        tables = self.tables
+        return self.plan.besides(
+            min(tables.schedules[table].every_seconds for table in tables.essential)
+        )
+
     async def expire(self) -> None:
         """Publish the inventory again if a table has just become stale."""
         if self._fresh().keys() != self._published:
@@ -361,7 +368,7 @@ class Poller:
             vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
             requests_per_hour=round(
-                requests_per_hour([*self.tables.schedules.values(), *self.plan.besides])
+                requests_per_hour([*self.tables.schedules.values(), *self.besides()])
             ),
             recent_errors=tuple(self._log.recent_errors),
             throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",

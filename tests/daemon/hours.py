@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import floor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
@@ -27,6 +28,7 @@ from exporter.daemon.systems import SystemManager
 from exporter.exposition.cache import PageCache
 from exporter.model import IDENTITY, SystemReport
 from exporter.polling import poller
+from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.recovery.model.platform_log import LogTable
 from exporter.recovery.model.ports import JournalStore
 from exporter.simulator import Simulator, create_world
@@ -232,6 +234,15 @@ class Daemon:
     def report(self) -> SystemReport:
         return self.manager.reports()[0]
 
+    def planned(self, begin: float, end: float) -> float:
+        """Return the requests of the plan from *begin* to *end*, where each table has its grid."""
+        (watched,) = self.manager._watched
+        poller, ahead = watched.poller, self._clock.monotonic() - self._clock.elapsed
+        schedules = poller.tables.schedules.values()
+        began, ended = (at + ahead - poller._began for at in (begin, end))
+        polls = sum(one.requests * (_polls(one, ended) - _polls(one, began)) for one in schedules)
+        return polls + requests_per_hour(poller.besides()) * (end - begin) / HOUR
+
     async def until(self, time: float) -> None:
         """Let time pass, from one sleeper that is due to the next."""
         clock = self._clock
@@ -248,6 +259,11 @@ class Daemon:
 
     async def stop(self) -> None:
         await self.manager.stop()
+
+
+def _polls(schedule: TableSchedule, seconds: float) -> int:
+    """Return the number of polls within so many seconds since the start."""
+    return floor((seconds - schedule.phase_seconds) / schedule.every_seconds)
 
 
 async def _settle() -> None:

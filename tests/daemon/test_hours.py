@@ -66,12 +66,12 @@ def hours_to_count(daemon: Daemon, settings: Settings) -> int:
 
 async def assert_as_planned(daemon: Daemon, system: System, begin: float, hours: int) -> None:
     """Let *hours* pass; their requests differ by less than 2 % from the plan."""
-    planned = daemon.report.requests_per_hour
-    await daemon.until(begin + hours * HOUR)
+    per_hour, end = daemon.report.requests_per_hour, begin + hours * HOUR
+    await daemon.until(end)
 
-    sent = system.sent(begin, begin + hours * HOUR) / hours
+    sent, planned = system.sent(begin, end), daemon.planned(begin, end)
     assert abs(sent - planned) < 0.02 * planned, (sent, planned)
-    assert daemon.report.requests_per_hour == planned
+    assert daemon.report.requests_per_hour == per_hour
     assert daemon.report.up
 
 
@@ -132,7 +132,7 @@ async def test_page_size_of_1000_costs_what_one_request_a_table_costs(
             planned.append(daemon.report.requests_per_hour)
         sent.append(system.sent(POLLED_BY_THEN, POLLED_BY_THEN + HOUR))
 
-    assert sent == pytest.approx(planned, abs=2)
+    assert sent == pytest.approx(planned, abs=20)  # less often than every hour: not in this one
     assert 0.97 * planned[0] < planned[1] <= planned[0]  # there, a start costs twice as much
 
 
@@ -166,7 +166,7 @@ async def test_table_that_grows_over_a_page_is_planned_again(
         intervals = {one.table: one.every_seconds for one in daemon.report.tables}
         await assert_as_planned(daemon, system, HOUR + POLLED_BY_THEN, 1)
 
-    assert before < planned <= 850
+    assert 0.97 * before < planned <= 850
     assert intervals["vms"] == intervals["machine_status"] == 20
     assert intervals["machine_devices"] > 300  # the least important yield
     assert system.most_in_an_hour <= 1000
