@@ -924,8 +924,11 @@ class InvariantChecker:
             )
         began, process, members = self._outage
         is_over = at - began >= limits.breaker_max_open_seconds or process is not self._process
-        if len({self._unit(key) for key in members}) < limit:
-            return  # it turned out to be the failure of a node
+        if (
+            len({self._unit(key) for key in members if self._state(key) is not State.STOPPED})
+            < limit
+        ):
+            return  # some turned out to be stopped, or to be one node that failed
         if is_over or sum(self._is_left(key) for key in members) < limit / 2:
             return
         before = max((one.request.at for one in self.asked), default=NEVER)
@@ -973,10 +976,15 @@ class InvariantChecker:
 
     def _is_left(self, key: int) -> bool:
         """Return whether a VM of a mass outage is down and, by the journal, not stopped."""
+        is_down = key in self._troubled and self._lives[key].not_up_since is not None
+        state = self._state(key)
+        return is_down and state is not None and state not in DONE_WITH
+
+    def _state(self, key: int) -> State | None:
+        """Return the state of a VM in the journal."""
         look = self._poll.looks.get(key) if self._poll is not None else None
         case = self.harness.journal.cases.get(look.uuid) if look is not None else None
-        is_down = key in self._troubled and self._lives[key].not_up_since is not None
-        return is_down and case is not None and case.state not in DONE_WITH
+        return case.state if case is not None else None
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits
