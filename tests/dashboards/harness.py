@@ -23,7 +23,13 @@ STOPPED = "desktop-mira"
 HUNG = "wiki-lantern"
 """Hangs, and is not enrolled."""
 
-FAULTS = ("alarm_raised", "snapshot_overdue")
+FAULTS = (
+    "alarm_raised",
+    "snapshot_overdue",
+    "drive_failing",
+    "drive_offline",
+    "vnet_unresponsive",
+)
 """What is wrong from the start, in tables that are read seldom."""
 FAST_RECOVERY = {
     "VERGEWATCH_RECOVERY__MODE": "enforce",

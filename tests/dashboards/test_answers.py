@@ -21,12 +21,8 @@ CHOSEN = {"vergewatch-vm": {"vm": RECOVERED}}
 MAY_BE_EMPTY = {
     "Question",
     "Devices",
-    "SMART warnings",
-    "Drives that are not online",
-    "Routers with changes or problems",
 }
-"""Panels without a value in mode enforce, without devices that are passed through, and without
-problems."""
+"""Panels without a value in mode enforce and without devices that are passed through."""
 MAY_LACK = {"ha_group"}
 """Columns that a system without such groups does not have."""
 

@@ -389,6 +389,18 @@ def texts(shown: Mapping[str, tuple[str, Color]]) -> Texts:
     ]
 
 
+def absent(text: str, color: Color) -> Texts:
+    """Return the text and color of a value that an object lacks."""
+    return [
+        models.SpecialValueMap(
+            options=models.DashboardSpecialValueMapOptions(
+                match=models.SpecialValueMatch.NULL,
+                result=models.ValueMappingResult(text=text, color=color, index=0),
+            )
+        )
+    ]
+
+
 def yes_no(yes: tuple[str, Color], no: tuple[str, Color]) -> Texts:
     """Return the texts and colors of 1 and 0."""
     return texts({"1": yes, "0": no})

@@ -95,7 +95,7 @@ def labeled(expr: str, labels: str, info: str, on: str = ON_VM) -> str:
     Daemons that watch the same system may disagree on them until each has polled: one is taken.
     """
     one = f"topk {on.replace('on', 'by', 1)} (1, {info})"
-    return f"{expr} * {on} group_left ({labels}) {one}"
+    return f"({expr}) * {on} group_left ({labels}) {one}"  # which binds more tightly than `and`
 
 
 def of_daemons(expr: str) -> str:
