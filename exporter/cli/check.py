@@ -151,6 +151,9 @@ async def _check_system(
     system = resolved.system
     results = Table("TABLE", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     results.add_column("EVERY", justify="right")
+    wanted = _wanted(resolved)
+    if wanted:
+        results.add_column("WANTED", justify="right")
     results.add_column("ROWS", justify="right")
     results.add_column("")
     rows: dict[str, Any] = {}
@@ -161,7 +164,7 @@ async def _check_system(
         memory.resume()
         sent_before = client.budget.spent(at=clock.monotonic())
         try:
-            problem = await _read_tables(resolved, source, rows, results)
+            problem = await _read_tables(resolved, source, rows, results, wanted)
             problems = list[str]()
             if resolved.recovers and not problem:
                 problems += await _log_problems(client)
@@ -228,8 +231,19 @@ def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str
     return resolved.host, "VergeOS tells this user no name: the host is used, as no name is set"
 
 
+def _wanted(resolved: ResolvedSystem) -> Mapping[str, float]:
+    """Return the intervals that tables should have, in seconds; empty if all of them have."""
+    wanted = resolved.wanted_seconds()
+    stretched = any(one.every_seconds > wanted[one.table] for one in resolved.schedules)
+    return wanted if stretched else {}
+
+
 async def _read_tables(
-    resolved: ResolvedSystem, source: VergeOSSource, rows: dict[str, Any], results: Table
+    resolved: ResolvedSystem,
+    source: VergeOSSource,
+    rows: dict[str, Any],
+    results: Table,
+    wanted: Mapping[str, float],
 ) -> str:
     """
     Read every table into *rows*, and add a line for each to *results*.
@@ -265,7 +279,8 @@ async def _read_tables(
                     f"{field} ({one.number})" for field, one in read.skipped_values.items()
                 )
                 status = f"[yellow]values that cannot be read: {escape(fields)}[/]"
-        results.add_row(one.table, f"{one.every_seconds:g} s", count, status)
+        intervals = [one.every_seconds, *filter(None, [wanted.get(one.table)])]
+        results.add_row(one.table, *(f"{seconds:g} s" for seconds in intervals), count, status)
     return fatal
 
 

@@ -11,12 +11,16 @@ from exporter.config.systems import ResolvedSystem
 from exporter.daemon.request_memory import CHECK, RequestMemory
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import ConfigError
-from exporter.polling.schedule import requests_per_hour
+from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.source import VergeOSSource
 
 Write = Callable[[Any], None]
 """Prints Rich markup."""
+
+
+SHOWN = 3
+"""Tables that are named; the most frequent come first."""
 
 
 def request_memory(resolved: ResolvedSystem, client: VergeOSClient, clock: Clock) -> RequestMemory:
@@ -52,12 +56,17 @@ def check_requests(
     if longer:
         changes = ", ".join(
             f"{one.table} every {one.every_seconds:g} s instead of {before.every_seconds:g} s"
-            for one, before in longer
+            for one, before in sorted(longer, key=_by_interval)[:SHOWN]
         )
-        write(f"  [yellow]too many requests: the daemon polls {changes}[/]")
+        more = f", and {len(longer) - SHOWN} more tables less often" if len(longer) > SHOWN else ""
+        write(f"  [yellow]too many requests: the daemon polls {changes}{more}[/]")
     try:
         resolved.schedules_for(requests, is_running=False)
     except ConfigError as error:
         write(f"  [red]{escape(str(error))}[/]")
         return False
     return True
+
+
+def _by_interval(change: tuple[TableSchedule, TableSchedule]) -> float:
+    return change[1].every_seconds

@@ -17,6 +17,9 @@ from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.vergeos.tables import Importance, Pace, Table
 
+UNLIMITED = 10**9
+"""Requests per hour."""
+
 
 class ResolvedSystem(NamedTuple):
     """One system's settings with the common ones filled in."""
@@ -79,6 +82,12 @@ class ResolvedSystem(NamedTuple):
             paged=bool(api.page_rows),
             is_running=is_running,
         )
+
+    def wanted_seconds(self) -> Mapping[str, float]:
+        """Return the interval of each table where the request limit does not matter."""
+        unlimited = self.api.model_copy(update={"requests_per_hour": UNLIMITED})
+        schedules = self._replace(api=unlimited).schedules_for({}, is_running=True)
+        return {one.table: one.every_seconds for one in schedules}
 
     @property
     def recovers(self) -> bool:

@@ -85,7 +85,7 @@ def fit_to_budget(
         stretched = {one.table: _stretched(one, min(factor, MAX_STRETCH)) for one in stretchable}
         fitted = tuple(stretched.get(one.table, one) for one in fitted)
     needed = requests_per_hour(fitted)
-    if needed > aim and is_running:
+    if needed > allowed and is_running:
         return tuple(_stretched(one, needed / max(1.0, aim)) for one in fitted)
     if needed > allowed:
         _refuse(fitted, allowed=allowed, per_hour=per_hour)
