@@ -123,6 +123,7 @@ class Daemon:
             lambda page: (
                 page.get("vergewatch_up", **labels) == [1]
                 and bool(page.get("vergewatch_vm_disk_reads_total", **labels))
+                and _is_polled(page, labels)
             )
         )
 
@@ -137,6 +138,15 @@ class Daemon:
         self.signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
+
+
+def _is_polled(page: Page, labels: Mapping[str, str]) -> bool:
+    """Return whether every table was polled at least once."""
+    polled, planned = (
+        len(page.get(f"vergewatch_table_{name}", **labels))
+        for name in ("success", "interval_seconds")
+    )
+    return polled == planned
 
 
 @asynccontextmanager

@@ -72,9 +72,6 @@ class GuestInfo(msgspec.Struct, gc=False):
     hostname: Name | None = None
     last_refresh: Whole | float | None = None
     network: list[Interface] | dict[str, Interface] | None = None
-    """``None`` once its addresses are in `addresses`, which take less memory."""
-    addresses: tuple[str, ...] = msgspec.field(name="#", default=())
-    """Of all interfaces, in their order; for service discovery. Not a field of VergeOS."""
 
 
 class GuestRow(Row, gc=False):
@@ -84,21 +81,42 @@ class GuestRow(Row, gc=False):
     agent_guest_info: GuestInfo | list[Any] | None = None
 
 
-def _guest(row: GuestRow, _: int, __: Lost) -> GuestRow:
+class Guest(msgspec.Struct, gc=False):
+    """What is kept of ``agent_guest_info``."""
+
+    osinfo: OSInfo
+    meminfo: MemInfo
+    fsinfo: list[FsInfo] = []
+    hostname: str = ""
+    last_refresh: float | None = None
+    addresses: tuple[str, ...] = ()
+    """Of all interfaces, in their order; for service discovery."""
+
+
+class MachineGuest(msgspec.Struct, gc=False):
+    """The guest of a machine, if an agent has reported one."""
+
+    agent_guest_info: Guest | None = None
+
+
+def _guest(row: GuestRow, _: int, __: Lost) -> MachineGuest:
     info = row.agent_guest_info
     if not isinstance(info, GuestInfo):
-        row.agent_guest_info = None
-        return row
-    info.osinfo = os_info = info.osinfo if isinstance(info.osinfo, OSInfo) else OSInfo()
+        return MachineGuest()
+    os_info = info.osinfo if isinstance(info.osinfo, OSInfo) else OSInfo()
     os_info.pretty_name = shared(os_info.pretty_name or os_info.name)
     os_info.version = shared(os_info.version)
     os_info.kernel_release = shared(os_info.kernel_release)
-    info.meminfo = info.meminfo if isinstance(info.meminfo, MemInfo) else MemInfo()
-    info.fsinfo = _unique(info.fsinfo)
-    info.hostname = info.hostname or ""
-    info.last_refresh = timestamp(info.last_refresh)
-    info.addresses, info.network = tuple(_addresses(info.network)), None
-    return row
+    return MachineGuest(
+        Guest(
+            os_info,
+            info.meminfo if isinstance(info.meminfo, MemInfo) else MemInfo(),
+            _unique(info.fsinfo),
+            info.hostname or "",
+            timestamp(info.last_refresh),
+            tuple(_addresses(info.network)),
+        )
+    )
 
 
 def _addresses(given: list[Interface] | dict[str, Interface] | None) -> Iterator[str]:

@@ -129,9 +129,11 @@ def held_by_recovery(kind: type, wanted: Callable[[Settings], Any]) -> Callable[
 def polls_by(daemon: Daemon, new: Settings) -> bool:
     (system,) = resolve_systems(new)
     poller = daemon.watched.poller
+    plan = plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
     return (
         tuple(poller.tables.schedules.values()) == tuple(system.schedules)
-        and poller.plan._replace(refit=None) == plan_of(system, poller.source)._replace(refit=None)  # type: ignore[arg-type]
+        and tuple(poller.besides()) == tuple(system.besides)
+        and poller.plan._replace(refit=None, besides=plan.besides) == plan
         and poller.source._page_rows == system.api.page_rows  # type: ignore[attr-defined]
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.collectors.guests import GUESTS, GuestRow
+from exporter.collectors.guests import GUESTS, MachineGuest
 from exporter.discovery.guests import Guest, KnownGuests, target_group
 from exporter.discovery.query import TargetQuery, parse_query
 from exporter.errors import NotKnownYetError
@@ -16,7 +16,7 @@ TABLES = ("vms", "machine_status", "guests", "clusters", "nodes", "tags")
 READ = report(tables=tuple(table(name) for name in TABLES))
 
 
-def agent(*addresses: str) -> GuestRow:
+def agent(*addresses: str) -> MachineGuest:
     return guest(addresses=addresses)
 
 
@@ -73,7 +73,7 @@ def test_running_guest_with_an_address_is_a_target_with_its_labels() -> None:
 def test_guest_that_is_off_or_has_no_agent_is_no_target() -> None:
     assert seen(KnownGuests(), machine_status={11: stopped(11), 12: status(12)}) == ["db"]
     assert seen(KnownGuests(), guests={12: agent("10.0.0.2")}) == ["db"]
-    assert seen(KnownGuests(), guests={11: GuestRow(), 12: agent("10.0.0.2")}) == ["db"]
+    assert seen(KnownGuests(), guests={11: MachineGuest(), 12: agent("10.0.0.2")}) == ["db"]
 
 
 # What makes no guest come and go
@@ -83,7 +83,7 @@ def test_silent_agent_keeps_its_last_addresses_while_the_vm_runs() -> None:
     known = KnownGuests()
     seen(known)
 
-    assert seen(known, guests={11: GuestRow(), 12: agent("10.0.0.2")}) == ["web-1", "db"]
+    assert seen(known, guests={11: MachineGuest(), 12: agent("10.0.0.2")}) == ["web-1", "db"]
     assert seen(known, guests=None) == ["web-1", "db"]
 
 

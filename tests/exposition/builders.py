@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.disks import DriveRow, DriveStatsRow
-from exporter.collectors.guests import FsInfo, GuestInfo, GuestRow, MemInfo, OSInfo
+from exporter.collectors.guests import FsInfo, Guest, MachineGuest, MemInfo, OSInfo
 from exporter.collectors.inventory import join
 from exporter.collectors.nics import NicRow, NicStats, NicStatus
 from exporter.collectors.vms import StatsRow
@@ -60,16 +60,16 @@ def guest(
     kernel_release: str = "6.12.1",
     memory: MemInfo = MemInfo(7940, 1210),  # noqa: B008 - never changed
     **changes: Any,
-) -> GuestRow:
-    """Return the row of a guest; *changes* are fields of `GuestInfo`."""
-    default = GuestInfo(
+) -> MachineGuest:
+    """Return the row of a guest; *changes* are fields of `Guest`."""
+    default = Guest(
         osinfo=OSInfo(pretty_name=pretty_name, version=version, kernel_release=kernel_release),
         meminfo=memory,
         fsinfo=[filesystem("/", 21_003_583_488, 4_321_000_000)],
         hostname="web-1.example",
         last_refresh=1_772_366_390,
     )
-    return GuestRow(agent_guest_info=msgspec.structs.replace(default, **changes))
+    return MachineGuest(agent_guest_info=msgspec.structs.replace(default, **changes))
 
 
 GUEST = guest()

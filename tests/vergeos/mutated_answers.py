@@ -146,6 +146,11 @@ def structs_of(kind: Any) -> Iterator[type[msgspec.Struct]]:
         yield from structs_of(one)
 
 
+def _identity(kind: type[msgspec.Struct], number: int) -> dict[str, str]:
+    """Return a value of its own for the field that distinguishes the items of a list."""
+    return {"mountpoint": f"/{number}"} if hasattr(kind, "mountpoint") else {}
+
+
 def sample(kind: Any, name: str, key: int) -> Any:
     """Return a value of a field that can be read."""
     if name in VALUES and not any(structs_of(kind)):
@@ -159,10 +164,8 @@ def sample(kind: Any, name: str, key: int) -> Any:
     kinds = typing.get_args(kind) if typing.get_origin(kind) not in (list, dict) else (kind,)
     for one in kinds or (kind,):
         if typing.get_origin(one) is list and typing.get_args(one)[0] is not Any:
-            return [
-                sample(typing.get_args(one)[0], name, number) | {"mountpoint": f"/{number}"}
-                for number in (1, 2, 3)
-            ]
+            (item,) = typing.get_args(one)
+            return [sample(item, name, number) | _identity(item, number) for number in (1, 2, 3)]
         if isinstance(one, type) and issubclass(one, msgspec.Struct):
             return row_of(one, key)
     plain = str(kinds or kind)

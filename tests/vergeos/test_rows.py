@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.disks import MACHINE_DRIVE_STATS, MACHINE_DRIVES, DriveRow, DriveStatsRow
-from exporter.collectors.guests import GUESTS, FsInfo, GuestInfo, MemInfo, OSInfo
+from exporter.collectors.guests import GUESTS, FsInfo, Guest, MemInfo, OSInfo
 from exporter.collectors.nics import MACHINE_NICS, NicRow, NicStats, NicStatus
 from exporter.collectors.nodes import NODES
 from exporter.collectors.vm_snapshots import MACHINE_SNAPSHOTS, Snapshots
@@ -248,7 +248,7 @@ def test_status_is_decoded_in_base_units() -> None:
 
 
 def test_guest_is_decoded_in_vergeos_units() -> None:
-    assert guest() == GuestInfo(
+    assert guest() == Guest(
         osinfo=OSInfo("Debian GNU/Linux", "Debian GNU/Linux 13 (trixie)", "13 (trixie)", "6.12.1"),
         meminfo=MemInfo(7940, 1210),
         fsinfo=[FsInfo("sda1", "/", 21_003_583_488, 4_321_000_000)],
