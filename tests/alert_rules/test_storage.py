@@ -10,9 +10,9 @@ from tests.alert_rules.test_healthy import alerts_of
 from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
 from tests.real_prometheus import Prometheus, prometheus
 
-FASTER = 720
-"""Three hours, within which repairs become fewer, are 15 s."""
-PATIENCE_SECONDS = 60
+FASTER = 360
+"""Three hours, within which repairs become fewer, are 30 s."""
+PATIENCE_SECONDS = 120
 Cause = tuple[str, Mapping[str, Any]]
 """A fault and its parameters."""
 POLLS = {"VERGEWATCH_POLL__RARE_SECONDS": "2"}
