@@ -285,4 +285,5 @@ async def test_smaller_limit_stretches_what_the_tables_need_and_not_what_was_ass
         assert daemon.report.requests_per_hour > 1400
         await daemon.apply(less)
         await daemon.until(HOUR + 60)
-        assert daemon.report.requests_per_hour < 1400 * 0.85
+        of_recovery = 60  # both logs every other minute, which the reserve pays for
+        assert daemon.report.requests_per_hour <= 1400 * 0.85 + of_recovery
