@@ -508,7 +508,15 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
             ),
             (
                 *("alembic", "bcrypt", "exporter.cli.recovery", "exporter.simulator"),
-                *("exporter.web.tls", "jinja2", "rich", "sqlalchemy", "tenacity", "yaml"),
+                *(
+                    "exporter.vendor.registry",
+                    "exporter.web.tls",
+                    "jinja2",
+                    "rich",
+                    "sqlalchemy",
+                    "tenacity",
+                    "yaml",
+                ),
             ),
         ),
         (

@@ -102,7 +102,7 @@ async def test_page_is_dropped_when_it_was_not_scraped_for_a_while(site: Site) -
     site.poll(cpu=14)
     assert site.renders == 2
     assert site.publisher._renderer is None
-    assert not any(site.page._cache._systems.values())
+    assert not any(site.page.cache._systems.values())
 
     (again,) = await site.samples("vergeos_vm_cpu_total")
     assert again.endswith(" 14.0")
