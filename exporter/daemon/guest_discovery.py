@@ -24,7 +24,7 @@ class SystemState(NamedTuple):
 
 class GuestDiscovery:
     """
-    Service discovery of the guests of all systems. It costs nothing while nobody asks.
+    Service discovery of the guests of all systems. It costs nothing without requests.
 
     Args:
         states: Returns the newest state of each system.

@@ -3,7 +3,7 @@ The vendor's page, /metrics/vendor, rendered only while it is scraped.
 
 The first scrape renders it in a worker thread. From then on each new inventory is rendered as it
 comes, like the page of our own metrics, until the page was not asked for during `WANTED_SECONDS`;
-then the rendered samples and the renderers are dropped. Where nobody ever asks, not even the
+then the rendered samples and the renderers are dropped. Without any scrape, not even the
 declarations of its families are loaded.
 """
 
@@ -27,7 +27,7 @@ from exporter.telemetry import SystemMeter
 log = structlog.get_logger()
 
 WANTED_SECONDS = 600.0
-"""After the last scrape. Longer than any scrape interval in use."""
+"""After the last scrape: several times the usual scrape interval."""
 
 
 class VendorPage:

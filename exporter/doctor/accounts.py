@@ -1,7 +1,7 @@
 """
 Checks of administrators.
 
-Their names are left out: who can be attacked most easily is nobody's business but VergeOS'.
+Their names are left out: the metrics are open, and would tell an attacker which account to try.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ CHECKS = (
         "There are at least two administrators.",
         (USERS.name,),
         _admin_users,
-        "Make another user an administrator, so that one lost account locks nobody out.",
+        "Make another user an administrator, so that you can still log in when one account is lost.",
         "VergeOnlyOneAdministrator",
         "VergeOS has only one administrator.",
     ),

@@ -2,23 +2,16 @@
 
 import argparse
 import asyncio
-import logging
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import structlog
 from rich.console import Console
 from rich.table import Table
 
-from exporter.daemon.app import tune_interpreter
 from tests.bench import commands, cycle, daemon, thinking
 from tests.bench.hour import planned_requests, requests_of_an_hour
-
-T = TypeVar("T")
+from tests.bench.process import as_the_daemon, in_a_new_process
 
 SIZES = (100, 1_000, 10_000)
 BUDGET = 850
@@ -56,7 +49,7 @@ async def cycle_results(vms: int) -> list[Result]:
 
 
 async def recovery_results(vms: int) -> list[Result]:
-    cost = _in_a_new_process(thinking.measure, vms)
+    cost = in_a_new_process(thinking.measure, vms)
     share = _share(vms)
     planned = planned_requests(recovery=True)
     return [
@@ -108,7 +101,7 @@ async def command_results() -> list[Result]:
 
 async def main(sizes: list[int]) -> int:
     """Print every result; return 1 if one is over its bar."""
-    _as_the_daemon()
+    as_the_daemon()
     console = Console(width=100)
     over = 0
     for vms in sizes:
@@ -122,18 +115,6 @@ async def main(sizes: list[int]) -> int:
     over += sum(result.is_over for result in results)
     console.print(f"{over} over their bar" if over else "no result is over its bar")
     return int(over > 0)
-
-
-def _in_a_new_process(measure: Callable[[int], T], vms: int) -> T:
-    """Measure as in a daemon: the heap of earlier measurements makes later ones slower."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_as_the_daemon) as process:
-        return process.submit(measure, vms).result()
-
-
-def _as_the_daemon() -> None:
-    tune_interpreter()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _share(vms: int) -> float:

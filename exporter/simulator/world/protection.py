@@ -2,7 +2,7 @@
 What protects a system: scheduled snapshots and syncs, which follow from the time alone.
 
 Snapshots are taken and expire, and syncs run, without events: a system of 10,000 VMs has tens of
-thousands of snapshots, which are computed when somebody reads them.
+thousands of snapshots, which are computed when a request reads them.
 """
 
 from collections.abc import Iterator
