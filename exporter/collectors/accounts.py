@@ -5,11 +5,12 @@ Of users only numbers are exported. Which API key is Vergewatch's own cannot be 
 VergeOS shows no key, only names.
 """
 
+from operator import attrgetter
 from typing import NamedTuple
 
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import at, gauge, group
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import Name, Row, Whole
 from exporter.vergeos.tables import Importance, Pace, Table
 
@@ -58,11 +59,7 @@ class Users(NamedTuple):
 
 def api_keys(view: RenderView) -> Items:
     """Return each API key; several users may have one of the same name."""
-    rows = view.rows(API_KEYS.name)
-    return Items(
-        [(view.system, str(key), escape(row.name or "")) for key, row in rows.items()],
-        list(rows.values()),
-    )
+    return view.keyed(view.rows(API_KEYS.name), attrgetter("name"))
 
 
 def users(view: RenderView) -> Items:

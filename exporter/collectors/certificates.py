@@ -4,9 +4,11 @@ Certificates of VergeOS: whether they are valid, and until when.
 Neither the certificates themselves nor their keys are asked for.
 """
 
+from operator import attrgetter
+
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import at, gauge, group, info, or_unknown
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import Name, Row, Whole
 from exporter.vergeos.tables import Importance, Pace, Table
 
@@ -29,11 +31,7 @@ CERTIFICATES = Table(
 
 def certificates(view: RenderView) -> Items:
     """Return each certificate; several may be for one domain."""
-    rows = view.rows(CERTIFICATES.name)
-    return Items(
-        [(view.system, str(key), escape(row.domain or "")) for key, row in rows.items()],
-        list(rows.values()),
-    )
+    return view.keyed(view.rows(CERTIFICATES.name), attrgetter("domain"))
 
 
 CERTIFICATE = group(

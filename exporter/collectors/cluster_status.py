@@ -9,35 +9,29 @@ unit.
 
 from typing import Annotated
 
-import msgspec
-
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import divide, gauge, group, info, or_unknown, scale
 from exporter.exposition.view import Items, RenderView, escape
-from exporter.vergeos.rows import MIB, Name, Row, Whole, joined
+from exporter.vergeos.rows import MIB, Name, Row, Whole, joined_status
 from exporter.vergeos.tables import Importance, Pace, Table
-
-
-def _status(field: str, alias: str = "") -> msgspec.Meta:
-    return joined(f"status#{field} as {alias or field}")
 
 
 class ClusterStatusRow(Row, gc=False):
     """A row of ``clusters`` with its status; memory in MB."""
 
     name: Name | None = None
-    status_state: Annotated[Name | None, _status("status", "status_state")] = None
-    total_nodes: Annotated[Whole | None, _status("total_nodes")] = None
-    online_nodes: Annotated[Whole | None, _status("online_nodes")] = None
-    running_machines: Annotated[Whole | None, _status("running_machines")] = None
-    total_ram: Annotated[Whole | None, _status("total_ram")] = None
-    online_ram: Annotated[Whole | None, _status("online_ram")] = None
-    used_ram: Annotated[Whole | None, _status("used_ram")] = None
-    total_cores: Annotated[Whole | None, _status("total_cores")] = None
-    online_cores: Annotated[Whole | None, _status("online_cores")] = None
-    used_cores: Annotated[Whole | None, _status("used_cores")] = None
-    status_health: Annotated[Name | None, _status("state", "status_health")] = None
-    phys_ram_used: Annotated[Whole | None, _status("phys_ram_used")] = None
+    status_state: Annotated[Name | None, joined_status("status", "status_state")] = None
+    total_nodes: Annotated[Whole | None, joined_status("total_nodes")] = None
+    online_nodes: Annotated[Whole | None, joined_status("online_nodes")] = None
+    running_machines: Annotated[Whole | None, joined_status("running_machines")] = None
+    total_ram: Annotated[Whole | None, joined_status("total_ram")] = None
+    online_ram: Annotated[Whole | None, joined_status("online_ram")] = None
+    used_ram: Annotated[Whole | None, joined_status("used_ram")] = None
+    total_cores: Annotated[Whole | None, joined_status("total_cores")] = None
+    online_cores: Annotated[Whole | None, joined_status("online_cores")] = None
+    used_cores: Annotated[Whole | None, joined_status("used_cores")] = None
+    status_health: Annotated[Name | None, joined_status("state", "status_health")] = None
+    phys_ram_used: Annotated[Whole | None, joined_status("phys_ram_used")] = None
     """For the vendor's page only, which shows it as it is."""
     ram_overcommit_pct: float | None = None
     target_ram_pct: float | None = None

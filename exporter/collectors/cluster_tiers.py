@@ -7,8 +7,6 @@ sources differ on the unit of the one and on the meaning of the other.
 
 from typing import Annotated
 
-import msgspec
-
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import counter, divide, gauge, group, info, or_unknown
@@ -21,7 +19,7 @@ from exporter.vergeos.rows import (
     Reference,
     Row,
     Whole,
-    joined,
+    joined_status,
     key_number,
     lower_case,
     unreadable,
@@ -29,31 +27,27 @@ from exporter.vergeos.rows import (
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
-def _status(field: str, alias: str = "") -> msgspec.Meta:
-    return joined(f"status#{field} as {alias or field}")
-
-
 class ClusterTierRow(Row, gc=False):
     """A row of ``cluster_tiers`` with its status."""
 
     cluster: Reference = None
     tier: Whole | None = None
-    tier_status: Annotated[Name | None, _status("status", "tier_status")] = None
-    tier_state: Annotated[Name | None, _status("state", "tier_state")] = None
-    capacity: Annotated[Count | None, _status("capacity")] = None
-    used: Annotated[Count | None, _status("used")] = None
-    allocated: Annotated[Count | None, _status("allocated")] = None
-    redundant: Annotated[bool | None, _status("redundant")] = None
-    encrypted: Annotated[bool | None, _status("encrypted")] = None
-    working: Annotated[bool | None, _status("working")] = None
-    fullwalk: Annotated[bool | None, _status("fullwalk")] = None
-    progress: Annotated[float | None, _status("progress")] = None
-    last_walk_time_ms: Annotated[Count | None, _status("last_walk_time_ms")] = None
-    last_fullwalk_time_ms: Annotated[Count | None, _status("last_fullwalk_time_ms")] = None
-    transaction: Annotated[Count | None, _status("transaction")] = None
-    repairs: Annotated[Count | None, _status("repairs")] = None
-    bad_drives: Annotated[float | None, _status("bad_drives")] = None
-    cur_space_throttle_ms: Annotated[float | None, _status("cur_space_throttle_ms")] = None
+    tier_status: Annotated[Name | None, joined_status("status", "tier_status")] = None
+    tier_state: Annotated[Name | None, joined_status("state", "tier_state")] = None
+    capacity: Annotated[Count | None, joined_status("capacity")] = None
+    used: Annotated[Count | None, joined_status("used")] = None
+    allocated: Annotated[Count | None, joined_status("allocated")] = None
+    redundant: Annotated[bool | None, joined_status("redundant")] = None
+    encrypted: Annotated[bool | None, joined_status("encrypted")] = None
+    working: Annotated[bool | None, joined_status("working")] = None
+    fullwalk: Annotated[bool | None, joined_status("fullwalk")] = None
+    progress: Annotated[float | None, joined_status("progress")] = None
+    last_walk_time_ms: Annotated[Count | None, joined_status("last_walk_time_ms")] = None
+    last_fullwalk_time_ms: Annotated[Count | None, joined_status("last_fullwalk_time_ms")] = None
+    transaction: Annotated[Count | None, joined_status("transaction")] = None
+    repairs: Annotated[Count | None, joined_status("repairs")] = None
+    bad_drives: Annotated[float | None, joined_status("bad_drives")] = None
+    cur_space_throttle_ms: Annotated[float | None, joined_status("cur_space_throttle_ms")] = None
 
     @property
     def has_storage(self) -> bool:

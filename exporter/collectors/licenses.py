@@ -1,8 +1,10 @@
 """Licenses of VergeOS: from when until when they are valid."""
 
+from operator import attrgetter
+
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import at, gauge, group
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import Name, Row, Whole
 from exporter.vergeos.tables import Importance, Pace, Table
 
@@ -24,11 +26,7 @@ LICENSES = Table(
 
 def licenses(view: RenderView) -> Items:
     """Return each license; several may have one name."""
-    rows = view.rows(LICENSES.name)
-    return Items(
-        [(view.system, str(key), escape(row.name or "")) for key, row in rows.items()],
-        list(rows.values()),
-    )
+    return view.keyed(view.rows(LICENSES.name), attrgetter("name"))
 
 
 LICENSE = group("license", "system_name license_id license_name", LICENSES.name, licenses)

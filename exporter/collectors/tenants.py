@@ -5,19 +5,14 @@ Snapshots of tenants are rows of the same table, and left out here and in all th
 """
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Annotated, Any
-
-import msgspec
 
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
-from exporter.vergeos.rows import Lost, Name, Row, joined, lower_case, timestamp
+from exporter.vergeos.rows import Lost, Name, Row, joined_status, lower_case, timestamp
 from exporter.vergeos.tables import Pace, Table
-
-
-def _status(field: str, alias: str = "") -> msgspec.Meta:
-    return joined(f"status#{field} as {alias or field}")
 
 
 class TenantRow(Row, gc=False):
@@ -25,10 +20,10 @@ class TenantRow(Row, gc=False):
 
     name: Name | None = None
     is_snapshot: bool | None = None
-    running: Annotated[bool | None, _status("running")] = None
-    tenant_status: Annotated[Name | None, _status("status", "tenant_status")] = None
-    tenant_state: Annotated[Name | None, _status("state", "tenant_state")] = None
-    started: Annotated[float | None, _status("started")] = None
+    running: Annotated[bool | None, joined_status("running")] = None
+    tenant_status: Annotated[Name | None, joined_status("status", "tenant_status")] = None
+    tenant_state: Annotated[Name | None, joined_status("state", "tenant_state")] = None
+    started: Annotated[float | None, joined_status("started")] = None
 
     @property
     def started_at(self) -> float | None:
@@ -57,11 +52,7 @@ TENANTS = Table(
 
 def tenants(view: RenderView) -> Items:
     """Return each tenant."""
-    rows = view.rows(TENANTS.name)
-    return Items(
-        [(view.system, str(key), escape(row.name)) for key, row in rows.items()],
-        list(rows.values()),
-    )
+    return view.keyed(view.rows(TENANTS.name), attrgetter("name"))
 
 
 def of_tenants(

@@ -5,6 +5,7 @@ VergeOS joins the status of the router to each row; its traffic is that of its N
 read with those of all machines. The column ``powerstate`` is not kept up to date, and not used.
 """
 
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -79,10 +80,7 @@ def routers(view: RenderView) -> Items:
     """Return the networks with a router."""
     rows = view.rows(VNETS.name)
     found = {key: row for key, row in rows.items() if row.running is not None}
-    return Items(
-        [identity(view, key, row) for key, row in found.items()],
-        list(found.values()),
-    )
+    return view.keyed(found, attrgetter("label"))
 
 
 def router_nics(view: RenderView) -> Items:

@@ -44,7 +44,7 @@ CHECKS = (
         "There are at least two administrators.",
         (USERS.name,),
         _admin_users,
-        "Make another user an administrator, so that you can still log in when one account is lost.",
+        "Make a second user an administrator, so that one lost account does not lock you out.",
         "VergeOnlyOneAdministrator",
         "VergeOS has only one administrator.",
     ),

@@ -119,6 +119,13 @@ class RenderView:
         """Return *objects*, one for each VM, where they are known."""
         return Items(self.vms.identities, list(objects)).known()
 
+    def keyed(self, rows: Mapping[int, Any], name: Callable[[Any], str | None]) -> Items:
+        """Return *rows*, each identified by its key and by its *name*, which need not be unique."""
+        return Items(
+            [(self.system, str(key), escape(name(row) or "")) for key, row in rows.items()],
+            list(rows.values()),
+        )
+
     def machines(self) -> list[int]:
         """Return the key of each VM's machine."""
         return self.keep(

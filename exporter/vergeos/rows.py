@@ -66,6 +66,11 @@ def joined(query: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"query": query})
 
 
+def joined_status(field: str, alias: str = "") -> msgspec.Meta:
+    """Return the metadata of a *field* of the row's status, which has a table of its own."""
+    return joined(f"status#{field} as {alias or field}")
+
+
 class SkipRowError(Exception):
     """The row cannot be used; the message gives the reason."""
 

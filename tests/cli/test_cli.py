@@ -89,8 +89,27 @@ async def test_check_plans_the_pages_that_the_tables_need_and_the_logs_of_recove
     assert planned(small) <= 850
 
 
+async def test_check_shows_which_intervals_are_stretched_and_by_how_much() -> None:
+    few = {"VERGEWATCH_API__REQUESTS_PER_HOUR": "400", "VERGEWATCH_POLL__FAST_SECONDS": "30"}
+    async with simulating() as system:
+        _, enough, _ = await ran("check", **pointing_at(system))
+        code, short, _ = await ran("check", **few, **pointing_at(system))
+
+    assert code == 0
+    assert "WANTED" not in enough
+    header, *lines = [
+        line.split() for line in short.splitlines() if "TABLE" in line or " s " in line
+    ]
+    assert header[:4] == ["TABLE", "EVERY", "WANTED", "ROWS"]
+    intervals = {line[0]: (float(line[1]), float(line[3])) for line in lines if line[2] == "s"}
+    assert {intervals["vms"], intervals["machine_status"]} == {(30.0, 30.0)}
+    stretched = {table for table, (every, wanted) in intervals.items() if every > wanted}
+    assert {"certificates", "machine_nics", "vnets"} <= stretched
+    assert planned(short) <= 400
+
+
 def planned(out: str) -> int:
-    found = re.search(r"(\d+) of 1000 requests per hour", out)
+    found = re.search(r"(\d+) of \d+ requests per hour", out)
     assert found is not None
     return int(found[1])
 

@@ -177,6 +177,23 @@ def test_running_schedule_that_no_longer_fits_is_stretched_as_a_whole() -> None:
     assert intervals(fitted)["nics"] == pytest.approx(3 * intervals(fitted)["vms"], abs=3)
 
 
+@pytest.mark.parametrize("paged", [False, True])
+def test_running_schedule_without_room_for_a_start_is_the_one_that_it_started_with(
+    paged: bool,
+) -> None:
+    schedules = (
+        TableSchedule("vms", 20.0, essential=True, fixed=True),
+        *(TableSchedule(f"rare {number}", 3600.0, fixed=True) for number in range(20)),
+    )
+
+    started, running = (
+        fit_to_budget(schedules, per_hour=200, reserve=0, paged=paged, is_running=is_running)
+        for is_running in (False, True)
+    )
+
+    assert started == running == schedules  # 200 of 200
+
+
 def test_schedule_within_the_budget_is_unchanged_however_its_sum_is_rounded() -> None:
     schedules = (TableSchedule("t", 3600 * 3 / 850),) * 3
 
