@@ -25,7 +25,8 @@ HASTE = {
     "VERGEWATCH_POLL__INVENTORY_SECONDS": "2",
     "VERGEWATCH_API__REQUESTS_PER_HOUR": "1000000",
     "VERGEWATCH_API__TIMEOUT_SECONDS": "2",
-    "VERGEWATCH_API__SPACING_SECONDS": "0.02",
+    # The start sends a request per table, and the simulator drops more than 50 in a second.
+    "VERGEWATCH_API__SPACING_SECONDS": "0.025",
     "VERGEWATCH_RECOVERY__MODE": "off",
 }
 """A day in the life of a daemon, in seconds."""
