@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
@@ -108,25 +109,31 @@ def enrol(
     careful counts, and the first of the rules that says something before those after it. A tag of
     ours that says nothing we know may be meant to forbid, so it does.
     """
+    name, ha_group = vm.config.name, vm.config.ha_group
+    fitting = tuple(
+        (number, rule)
+        for number, rule in enumerate(rules)
+        if rule.fits(name, cluster, ha_group, tags)
+    )
+    return _combined(tags, fitting)
+
+
+@lru_cache(maxsize=1024)  # thousands of VMs have a few different sets of tags
+def _combined(tags: frozenset[str], fitting: tuple[tuple[int, EnrolmentRule], ...]) -> Enrolment:
+    """Return what tags and the rules that fit, each with its number, say together."""
     names_found = sorted(
         name.removeprefix(OURS)
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
-    name, ha_group = vm.config.name, vm.config.ha_group
-    numbered = [
-        (number, rule)
-        for number, rule in enumerate(rules)
-        if rule.fits(name, cluster, ha_group, tags)
-    ]
-    fitting = [rule for _, rule in numbered]
+    rules = [rule for _, rule in fitting]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
                 if name in POLICY_TAGS]  # fmt: skip
     policies.sort(key=lambda said: CAREFUL.index(said[0]))
     policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
                  for name in names_found if name not in KNOWN_TAGS]  # fmt: skip
     policies += [
-        (rule.policy, rule_title(number)) for number, rule in numbered if rule.policy is not None
+        (rule.policy, rule_title(number)) for number, rule in fitting if rule.policy is not None
     ]
     if not policies:
         return NOT_ENROLLED
@@ -136,9 +143,9 @@ def enrol(
     tiers = [TIER_TAGS[name] for name in names_found if name in TIER_TAGS]
     return Enrolment(
         policy=policy,
-        on_hang=_first(hangs, (rule.on_hang for rule in fitting)) or OnHang.ALERT,
-        tier=_tier(tiers, (rule.tier for rule in fitting)),
-        after=next((rule.after for rule in fitting if rule.after), ()),
+        on_hang=_first(hangs, (rule.on_hang for rule in rules)) or OnHang.ALERT,
+        tier=_tier(tiers, (rule.tier for rule in rules)),
+        after=next((rule.after for rule in rules if rule.after), ()),
         because=because,
     )
 
