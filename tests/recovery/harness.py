@@ -6,7 +6,7 @@ connection is the list of everything that was requested: besides the truth, that
 checker may see.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -88,10 +88,11 @@ class WindowLimits(Limits):
 
 
 def at_once(work: Awaitable[T]) -> T:
-    """Return what *work* returns, which must not have to wait for anything."""
+    """Return what *work* returns; it may let others run, and must not wait for anything."""
     steps = work.__await__()
     try:
-        next(steps)
+        while next(steps) is None:
+            pass
     except StopIteration as done:
         result: T = done.value
         return result
@@ -425,6 +426,10 @@ class Harness:
     def poll(self) -> None:
         """Read the system once, and let recovery process the poll."""
         at_once(self.recovery.process(self._read()))
+
+    def steps_of_poll(self) -> Iterator[None]:
+        """Read the system once, and let recovery process the poll step by step."""
+        yield from self.recovery.process(self._read()).__await__()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with a poll at every beat."""

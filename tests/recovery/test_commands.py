@@ -198,3 +198,46 @@ def test_expired_pause_is_followed_by_warm_up_despite_a_later_command() -> None:
     harness.advance(20)
 
     assert harness.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
+
+
+def crashed() -> Harness:
+    """Return a system with a VM that crashed."""
+    harness = Harness().warm()
+    harness.world.crash(harness.names[0])
+    return harness
+
+
+@pytest.mark.parametrize(("step", "acts"), [(0, False), (1, False), (2, True)])
+def test_disarm_between_two_steps_of_a_poll_holds_the_action_of_a_later_step(
+    step: int, *, acts: bool
+) -> None:
+    harness, polls = crashed(), 0
+    while not harness.asked():
+        harness.advance(harness.every)
+        polls += 1
+    harness = crashed()
+    harness.advance((polls - 1) * harness.every)
+    harness.clock.elapsed += harness.every
+
+    for number, _ in enumerate(harness.steps_of_poll()):
+        if number == step:
+            tell(harness, CommandKind.DISARM)
+
+    assert bool(harness.asked()) is acts
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_mass_deletion_is_accepted_between_two_steps_of_a_poll(step: int) -> None:
+    harness = Harness(vms=20).warm()
+    for name in harness.names[1:7]:
+        harness.world.deletes(name)
+    harness.advance(600)
+    problem = harness.recovery.state.health.problem
+
+    for number, _ in enumerate(harness.steps_of_poll()):
+        if number == step:
+            tell(harness, CommandKind.ACCEPT)
+    harness.advance(harness.every)
+
+    assert problem is not None
+    assert harness.recovery.state.health.problem is None
