@@ -382,3 +382,10 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """Whether VergeOS updates the status of no VM that runs; ``None`` if that is not known."""
     doctor: tuple[CheckResult, ...] = ()
     """The results of the doctor's checks, in the order of its list; none if it is off."""
+
+
+class SystemState(NamedTuple):
+    """What is known of one system."""
+
+    inventory: Inventory | None
+    report: SystemReport

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -11,15 +10,8 @@ from exporter.discovery.guests import KnownGuests, target_group
 from exporter.discovery.query import TargetQuery, parse_query
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
-from exporter.model import Inventory, SystemReport
+from exporter.model import SystemReport, SystemState
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
-
-
-class SystemState(NamedTuple):
-    """What is known of one system."""
-
-    inventory: Inventory | None
-    report: SystemReport
 
 
 class GuestDiscovery:

@@ -12,7 +12,6 @@ from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
-from exporter.daemon.guest_discovery import SystemState
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.system_builder import SystemBuilder
 from exporter.daemon.system_memory import SystemMemory
@@ -23,7 +22,7 @@ from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.inputs.live_file import FileWatch
-from exporter.model import SystemReport
+from exporter.model import SystemReport, SystemState
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 
@@ -82,7 +81,7 @@ class SystemManager:
         """
         if not self._watched or self._changing.locked():
             raise NotKnownYetError("the systems are being started")
-        return [SystemState(one.poller.inventory, one.poller.report) for one in self._watched]
+        return [SystemState(one.poller.inventory, one.report()) for one in self._watched]
 
     def recoveries(self) -> Mapping[str, Recovery]:
         """Return the recovery of each system where it is not off, by the system's name."""

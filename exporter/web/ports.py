@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
-from exporter.model import SystemReport
+from exporter.model import SystemReport, SystemState
 
 
 class Pages(Protocol):
@@ -47,6 +47,16 @@ class Overview(Protocol):
 
     def reports(self) -> Sequence[SystemReport]:
         """Return one report per system, in the order of the configuration."""
+        ...
+
+    def states(self) -> Sequence[SystemState]:
+        """
+        Return the newest state of each system, in the order of the configuration.
+
+        Raises:
+            NotKnownYetError: Systems are being started or replaced, so that some may be missing.
+
+        """
         ...
 
 

@@ -21,6 +21,11 @@ from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
+from exporter.web.console.console import Console
+from exporter.web.console.live import Live
+from exporter.web.console.login import Login
+from exporter.web.console.pages import PATHS, install_console
+from exporter.web.console.sessions import Sessions
 from exporter.web.delivery import Delivery
 from exporter.web.doctor import DoctorAPI
 from exporter.web.health import reason_of, state_of
@@ -132,7 +137,9 @@ def make_app(
         app.router.add_get(VENDOR, endpoints.scraped(partial(_vendor_page, vendor)))
     if guests is not None:
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
-    endpoints.install_recovery(app, recovery_token)
+    attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
+    endpoints.install_console(app, recovery_token, attempts)
+    endpoints.install_recovery(app, recovery_token, attempts)
     return app
 
 
@@ -158,7 +165,7 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS, DOCTOR_PATH)
+    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS, DOCTOR_PATH, *PATHS)
     if path in taken or f"{path}/".startswith(f"{API_ROOT}/"):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
@@ -191,14 +198,35 @@ class _Endpoints(NamedTuple):
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
-        if self.telemetry_path != "/":
-            app.router.add_get("/", self.limited(self.status))
+        app.router.add_get("/data", self.limited(self.status))
 
-    def install_recovery(self, app: web.Application, token: TokenSource) -> None:
+    def install_console(self, app: web.Application, token: TokenSource, attempts: Attempts) -> None:
+        """Add the pages of the console to *app*."""
+        console = Console(
+            self.overview,
+            self.service,
+            self.reload,
+            clock=self.clock,
+            sessions=Sessions(self.clock),
+            hosts=self.hosts,
+            refused=self.refused,
+            version=self.version,
+            telemetry_path=self.telemetry_path,
+        )
+        install_console(
+            app,
+            console,
+            Login(console, token, attempts, self.clock),
+            Live(self.overview.states, self.clock, self.refused),
+            self.limited,
+        )
+
+    def install_recovery(
+        self, app: web.Application, token: TokenSource, attempts: Attempts
+    ) -> None:
         """Add the routes that show and control recovery to *app*, if there is one."""
         if self.service is None:
             return
-        attempts = Attempts("recovery token", Refusal.TOKEN, self.refused, self.clock, costs=False)
         recovery.RecoveryAPI(
             self.service,
             token,

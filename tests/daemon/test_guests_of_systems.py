@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from exporter.daemon.guest_discovery import GuestDiscovery, SystemState
+from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.discovery.config import DiscoverySettings
 from exporter.errors import NotKnownYetError
-from exporter.model import Inventory
+from exporter.model import Inventory, SystemState
 from tests.discovery.test_guests import TABLES, agent, rows
 from tests.exposition.builders import inventory, report, table
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
-from exporter.model import SystemReport
+from exporter.model import SystemReport, SystemState
 from exporter.web.ports import Reloaded
 from exporter.web.reloadable_config import ReloadableWebConfig
 from tests.web.samples import system
@@ -40,6 +40,9 @@ class StubOverview:
 
     def reports(self) -> Sequence[SystemReport]:
         return self._reports or (system(),)
+
+    def states(self) -> Sequence[SystemState]:
+        return [SystemState(None, report) for report in self.reports()]
 
 
 class StubReload:

@@ -1,0 +1,1 @@
+"""What the console, its API and the command line show of the systems: values and choices only."""

@@ -1,0 +1,1 @@
+"""The web console: server-rendered pages that work without JavaScript, and forms for commands."""

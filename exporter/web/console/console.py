@@ -1,0 +1,176 @@
+"""What the pages of the console share: data, rendering, and forms that only operators send."""
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from exporter.clock import Clock
+from exporter.console.fleet import Fleet, VMEntry
+from exporter.errors import NotKnownYetError
+from exporter.executor import run_in_thread
+from exporter.model import SystemState
+from exporter.web.connections import read_body
+from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
+from exporter.web.origin import Hosts
+from exporter.web.ports import CountRefusal, Overview, Reload
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.service import RecoveryService
+
+FORM_BYTES = 16 * 1024
+LOGIN = "/login"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""No inline script or style, and nothing from another host."""
+
+
+PAGES = (
+    ("/", "Overview"),
+    ("/vms", "VMs"),
+    ("/recovery", "Recovery"),
+    ("/alerts", "Alerts"),
+    ("/platform", "Platform"),
+    ("/data", "Data"),
+)
+"""The paths of the pages in the navigation, with their titles."""
+
+
+class Console:
+    """
+    The frame of all pages.
+
+    Args:
+        systems: The monitored systems.
+        service: Recovery; None if it is off everywhere.
+        reload: Holds the problem of the last reload.
+        hosts: The names under which forms are accepted.
+        refused: Counts what is refused.
+        version: Of Vergewatch.
+        telemetry_path: Where the metrics are.
+
+    """
+
+    def __init__(
+        self,
+        systems: Overview,
+        service: "RecoveryService | None",
+        reload: Reload,
+        *,
+        clock: Clock,
+        sessions: Sessions,
+        hosts: Hosts,
+        refused: CountRefusal,
+        version: str,
+        telemetry_path: str,
+    ) -> None:
+        self.systems, self.service, self.reload = systems, service, reload
+        self.clock, self.sessions = clock, sessions
+        self.version, self.telemetry_path = version, telemetry_path
+        self._fleet = Fleet()
+        self._hosts = hosts
+        self._refused = refused
+
+    def states(self) -> Sequence[SystemState]:
+        """Return the newest state of each system; none while they are being started."""
+        try:
+            return self.systems.states()
+        except NotKnownYetError:
+            return ()
+
+    def vms(self) -> tuple[VMEntry, ...]:
+        """Return the entry of each VM of every system."""
+        return self._fleet.entries(self.states())
+
+    async def page(
+        self,
+        request: web.Request,
+        template: str,
+        values: Mapping[str, Any],
+        *,
+        status: int = HTTPStatus.OK,
+    ) -> web.Response:
+        """Return *template* as a page, rendered in a worker thread."""
+        session = self.sessions.session(request)
+        shared = {
+            "now": self.clock.now(),
+            "page": request.path,
+            "pages": PAGES,
+            "path_and_query": request.path_qs,
+            "csrf": session.csrf if session is not None else "",
+            "owner": session.owner if session is not None else "",
+            "settings_problem": self.reload.problem,
+            "telemetry_path": self.telemetry_path,
+            "version": self.version,
+        }
+        html = await run_in_thread(_rendered, template, {**shared, **values})
+        return web.Response(
+            text=html,
+            status=status,
+            content_type="text/html",
+            headers={
+                hdrs.CACHE_CONTROL: "no-store",
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "X-Frame-Options": "deny",
+            },
+        )
+
+    async def problem(self, request: web.Request, status: HTTPStatus, text: str) -> web.Response:
+        """Return a page that says what is wrong with *request*."""
+        values = {"status": int(status), "phrase": status.phrase, "text": text}
+        return await self.page(request, "problem.html", values, status=status)
+
+    def form(self, handler: Callable[[web.Request, Session, Mapping[str, str]], Any]) -> Handler:
+        """
+        Return the handler of a form that only an operator may send.
+
+        It is refused under a foreign host name, from a page of another site, without a session, and
+        without the session's own CSRF token.
+        """
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            fields = await self.fields(request)
+            if isinstance(fields, web.Response):
+                return fields
+            session = self.sessions.session(request)
+            if session is None:
+                raise web.HTTPSeeOther(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
+            given = request.headers.get(CSRF_HEADER, "") or fields.get(CSRF_FIELD, "")
+            if not is_from_form(session, given):
+                text = "The form is too old or of another page. Open the page again."
+                return await self.problem(request, HTTPStatus.FORBIDDEN, text)
+            response: web.StreamResponse = await handler(request, session, fields)
+            return response
+
+        return handle
+
+    async def fields(self, request: web.Request) -> Mapping[str, str] | web.Response:
+        """Return the fields of a form, or the page that says why it is refused."""
+        body = await read_body(request)
+        if len(body) > FORM_BYTES:
+            text = f"The form is longer than {FORM_BYTES} bytes."
+            return await self.problem(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+        refusal = self._hosts.refusal(request)
+        if refusal is not None:
+            self._refused(refusal[0])
+            return await self.problem(request, HTTPStatus.FORBIDDEN, refusal[1])
+        if request.content_type != "application/x-www-form-urlencoded":
+            text = "The request is not a form."
+            return await self.problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _way_back(request: web.Request) -> str:
+    """Return the page that a form is on: the start of its path."""
+    return "/" + request.path.strip("/").split("/")[0]
+
+
+def _rendered(template: str, values: Mapping[str, Any]) -> str:
+    from exporter.web.console.templates import render  # noqa: PLC0415 - loads Jinja, when needed
+
+    return render(template, values)

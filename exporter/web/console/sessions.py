@@ -1,0 +1,90 @@
+"""Sessions of operators: who may send commands from the console."""
+
+import hmac
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from exporter.clock import Clock
+
+COOKIE = "vergewatch_session"
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "X-CSRF-Token"
+IDLE_SECONDS = 3600.0
+MAX_AGE_SECONDS = 12 * 3600.0
+MAX_SESSIONS = 256
+"""The one that was idle for longest is ended first."""
+
+
+@dataclass(slots=True)
+class Session:
+    """An operator who is logged in."""
+
+    owner: str
+    csrf: str
+    """What each form of the session carries."""
+    began: float
+    used: float
+
+
+class Sessions:
+    """
+    The sessions in force; they end with the process.
+
+    A session is known by a random value that only its cookie has: page scripts cannot read it, and
+    a browser does not send it with requests of other sites.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+        self._key = secrets.token_bytes(32)
+
+    def begin(self, owner: str, request: web.Request, response: web.StreamResponse) -> Session:
+        """Begin a session of *owner*; one that the request already has ends, so none is fixed."""
+        self.end(request, response)
+        value, now = secrets.token_urlsafe(32), self._clock.monotonic()
+        session = Session(owner, secrets.token_urlsafe(32), now, now)
+        self._sessions[self._place(value)] = session
+        while len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        response.set_cookie(
+            COOKIE, value, path="/", httponly=True, samesite="Strict", secure=request.secure
+        )
+        return session
+
+    def session(self, request: web.Request) -> Session | None:
+        """Return the session of *request*; None if it has none, or it has ended."""
+        value = request.cookies.get(COOKIE, "")
+        place, now = self._place(value), self._clock.monotonic()
+        session = self._sessions.get(place)
+        if session is None:
+            return None
+        if now - session.used > IDLE_SECONDS or now - session.began > MAX_AGE_SECONDS:
+            del self._sessions[place]
+            return None
+        session.used = now
+        self._sessions.move_to_end(place)
+        return session
+
+    def end(self, request: web.Request, response: web.StreamResponse) -> None:
+        """End the session of *request*."""
+        self._sessions.pop(self._place(request.cookies.get(COOKIE, "")), None)
+        response.del_cookie(
+            COOKIE, path="/", httponly=True, samesite="Strict", secure=request.secure
+        )
+
+    def end_all(self) -> None:
+        """End every session, as when the token changes."""
+        self._sessions.clear()
+
+    def _place(self, value: str) -> bytes:
+        """Return where the session with the cookie *value* is: looking it up tells no timing."""
+        return hmac.digest(self._key, value.encode("utf-8", "surrogateescape"), "sha256")
+
+
+def is_from_form(session: Session, given: str) -> bool:
+    """Return whether *given*, a form's field or a header, is what *session* handed out."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), session.csrf.encode())
