@@ -1,8 +1,8 @@
 """The recovery API: reading needs what ``/metrics`` needs, commands need the recovery token."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -17,11 +17,8 @@ from exporter.recovery.model.views import (
     TOKEN_HEADER,
     AmbiguousNameError,
     AnswerRefusedError,
-    SystemRecoveryStatus,
     UnknownNameError,
-    VMRecoveryStatus,
 )
-from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.requests import (
     MAX_PAUSE_SECONDS,
     PAUSE_SECONDS,
@@ -53,9 +50,6 @@ if TYPE_CHECKING:  # a daemon without recovery does not load the engine
 JSON = "application/json"
 
 BODY_BYTES = 16 * 1024
-MAX_VMS = 20
-MAX_ACTIONS = 5
-"""On the status page, of each system."""
 
 Q = TypeVar("Q", bound=SystemQuery)
 
@@ -201,29 +195,6 @@ class RecoveryAPI:
             "the token is missing or wrong; send Authorization: Bearer TOKEN or, if the "
             f"web server also needs a password, {TOKEN_HEADER}: TOKEN",
         )
-
-
-class SystemRecovery(NamedTuple):
-    """Recovery of one system, for the status page."""
-
-    status: SystemRecoveryStatus
-    vms: Sequence[VMRecoveryStatus]
-    """Those that need manual action first."""
-    actions: Sequence[TimelineEvent]
-    """Newest first."""
-
-
-async def overview(service: "RecoveryService") -> list[SystemRecovery]:
-    """Return recovery of each system where it is on, with its first VMs and newest actions."""
-    found = []
-    for status in service.status():
-        try:
-            vms = await service.vms(status.system, limit=MAX_VMS)
-            actions = await service.actions(status.system, limit=MAX_ACTIONS)
-        except UnknownNameError:
-            continue  # a reload renamed or removed the system meanwhile
-        found.append(SystemRecovery(status, vms, actions))
-    return found
 
 
 def _json_handler(

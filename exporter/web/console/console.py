@@ -16,7 +16,7 @@ from exporter.model import SystemState
 from exporter.web.connections import read_body
 from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, Overview, Reload
+from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
@@ -53,6 +53,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        facts: The daemon itself; None if it is not shown.
 
     """
 
@@ -68,10 +69,12 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        facts: DaemonInside | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions = clock, sessions
         self.version, self.telemetry_path = version, telemetry_path
+        self.facts = facts
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
