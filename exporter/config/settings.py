@@ -200,6 +200,9 @@ class WebSettings(BaseModel):
     hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")], ...] = ()
     """DNS names under which recovery commands and reloads are accepted, besides IP addresses, names
     without a dot, the name of this machine, and names under `.local`, `.internal` and `.svc`."""
+    history_hours: Annotated[int, Field(ge=0, le=168)] = 24
+    """Hours of CPU and memory that the console keeps of each VM, in memory: 0.6 kB per VM for a
+    day; 0 keeps none. The history of status is 24 hours, and costs 0.1 kB per VM."""
 
 
 class LogSettings(BaseModel):

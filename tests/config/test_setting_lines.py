@@ -75,7 +75,8 @@ def test_no_secret_is_shown(place: tuple[str, ...]) -> None:
         system = {"url": URL, **given["systems"]}
         if place[-1] not in ("api_key", "password"):
             system["api_key"] = PLANTED
-        settings = Settings(systems=[system])
+        values: dict[str, Any] = {"systems": [system]}
+        settings = Settings(**values)
     else:
         settings = made(**given)
 
@@ -126,7 +127,8 @@ def test_a_single_system_is_shown_once() -> None:
 
 
 def test_a_system_begins_with_its_name_and_url() -> None:
-    settings = Settings(systems=[{"name": "lab 1", "url": URL, "api_key": PLANTED}])
+    values: dict[str, Any] = {"systems": [{"name": "lab 1", "url": URL, "api_key": PLANTED}]}
+    settings = Settings(**values)
 
     lines = [line.text for line in setting_lines(settings)]
 
