@@ -200,6 +200,17 @@ class WebSettings(BaseModel):
     hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")], ...] = ()
     """DNS names under which recovery commands and reloads are accepted, besides IP addresses, names
     without a dot, the name of this machine, and names under `.local`, `.internal` and `.svc`."""
+    operators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Users of `basic_auth_users` in the web configuration file that may log in to the console
+    without the recovery token; for example `[anna]`."""
+
+    @model_validator(mode="after")
+    def _operators_have_passwords(self) -> "WebSettings":
+        if self.operators and self.config_file is None:
+            raise ValueError(
+                "operators are users of basic_auth_users: name their file in web.config_file"
+            )
+        return self
 
 
 class LogSettings(BaseModel):
