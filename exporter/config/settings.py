@@ -203,6 +203,9 @@ class WebSettings(BaseModel):
     operators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Users of `basic_auth_users` in the web configuration file that may log in to the console
     without the recovery token; for example `[anna]`."""
+    history_hours: Annotated[int, Field(ge=0, le=168)] = 24
+    """Hours of CPU and memory that the console keeps of each VM, in memory: 0.6 kB per VM for a
+    day; 0 keeps none. The history of status is 24 hours, and costs 0.1 kB per VM."""
 
     @model_validator(mode="after")
     def _operators_have_passwords(self) -> "WebSettings":

@@ -1,6 +1,6 @@
 """What the pages of the console share: data, rendering, and forms that only operators send."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
@@ -11,6 +11,7 @@ from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.status_history import Segment
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
@@ -94,6 +95,17 @@ class Console:
     def vms(self) -> tuple[VMEntry, ...]:
         """Return the entry of each VM of every system."""
         return self._fleet.entries(self.states())
+
+    def status_history(
+        self, vms: Iterable[VMEntry]
+    ) -> Mapping[tuple[str, int], tuple[Segment, ...]]:
+        """Return the conditions of *vms* in the last 24 hours, by system and key."""
+        histories, now = self.systems.histories(), self.clock.now()
+        return {
+            (vm.system, vm.key): histories[vm.system].status(vm.key, now)
+            for vm in vms
+            if vm.system in histories
+        }
 
     async def page(
         self,
