@@ -118,6 +118,7 @@ async def _run_until(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=recovery_token,
+            operators=settings.web.operators,
             hosts=settings.web.hosts,
             refused=refused,
             vendor=vendor,
