@@ -22,6 +22,7 @@ from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
+from exporter.web.console.demo import DemoBanner
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 from exporter.web.console.pages import PATHS, install_console
@@ -34,6 +35,7 @@ from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
     CountRefusal,
+    Demo,
     GuestTargets,
     ObserveScrape,
     Overview,
@@ -88,6 +90,7 @@ def make_app(
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    demo: Demo | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -107,6 +110,7 @@ def make_app(
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
@@ -138,7 +142,7 @@ def make_app(
     if guests is not None:
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
-    endpoints.install_console(app, recovery_token, attempts)
+    endpoints.install_console(app, recovery_token, attempts, demo)
     endpoints.install_recovery(app, recovery_token, attempts)
     return app
 
@@ -200,7 +204,9 @@ class _Endpoints(NamedTuple):
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
         app.router.add_get("/data", self.limited(self.status))
 
-    def install_console(self, app: web.Application, token: TokenSource, attempts: Attempts) -> None:
+    def install_console(
+        self, app: web.Application, token: TokenSource, attempts: Attempts, demo: Demo | None
+    ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
             self.overview,
@@ -212,6 +218,7 @@ class _Endpoints(NamedTuple):
             refused=self.refused,
             version=self.version,
             telemetry_path=self.telemetry_path,
+            demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
             app,

@@ -14,6 +14,7 @@ from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
+from exporter.web.console.demo import DemoBanner
 from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
 from exporter.web.origin import Hosts
 from exporter.web.ports import CountRefusal, Overview, Reload
@@ -53,6 +54,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        demo: The banner of the demo; None where real systems are watched.
 
     """
 
@@ -68,10 +70,12 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions = clock, sessions
         self.version, self.telemetry_path = version, telemetry_path
+        self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
@@ -102,6 +106,7 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
+            "demo": self.demo.banner() if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
             "settings_problem": self.reload.problem,
