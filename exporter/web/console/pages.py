@@ -45,7 +45,7 @@ def install_console(
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
-    router.add_post(LOGOUT, limited(login.log_out))
+    router.add_post(LOGOUT, limited(console.form(login.log_out)))
     if console.demo is not None:
         router.add_post(BREAK, limited(partial(console.demo.act, console)))
     app.on_shutdown.append(live.shut_down)
