@@ -20,6 +20,7 @@ from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
+from exporter.web.console.demo import DemoBanner
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 from exporter.web.console.operators import Operators
@@ -35,6 +36,7 @@ from exporter.web.origin import Hosts
 from exporter.web.ports import (
     CountRefusal,
     DaemonInside,
+    Demo,
     GuestTargets,
     ObserveScrape,
     Overview,
@@ -93,6 +95,7 @@ def make_app(
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
     facts: DaemonInside | None = None,
+    demo: Demo | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -115,6 +118,7 @@ def make_app(
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
@@ -146,7 +150,8 @@ def make_app(
     if guests is not None:
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
-    endpoints.install_console(app, Operators(recovery_token, operators), attempts, facts)
+    access = Operators(recovery_token, operators)
+    endpoints.install_console(app, access, attempts, demo, facts)
     endpoints.install_recovery(app, recovery_token, attempts)
     return app
 
@@ -212,6 +217,7 @@ class _Endpoints(NamedTuple):
         app: web.Application,
         operators: Operators,
         attempts: Attempts,
+        demo: Demo | None,
         facts: DaemonInside | None,
     ) -> None:
         """Add the pages of the console to *app*."""
@@ -227,6 +233,7 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
             app,
