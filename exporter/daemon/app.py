@@ -108,6 +108,7 @@ async def _run_until(
             refused=refused,
             vendor=vendor,
             guests=guests,
+            retry=systems.retry,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [

@@ -20,6 +20,7 @@ from exporter.model import SystemReport
 from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
+from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
 from exporter.web.console.live import Live
@@ -45,6 +46,7 @@ from exporter.web.ports import (
     no_token,
 )
 from exporter.web.reloads import Reloads
+from exporter.web.retry import Retry, RetryAPI
 from exporter.web.slots import Slots
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
@@ -88,6 +90,7 @@ def make_app(
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    retry: Retry | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -107,13 +110,14 @@ def make_app(
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        retry: Tries refused credentials again.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
 
     """
     check_telemetry_path(telemetry_path)
-    app = web.Application(client_max_size=recovery.BODY_BYTES)
+    app = web.Application(client_max_size=BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
     deliver = Delivery(clock, refused)
     app.on_shutdown.append(deliver.shut_down)
@@ -139,7 +143,10 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     endpoints.install_console(app, recovery_token, attempts)
-    endpoints.install_recovery(app, recovery_token, attempts)
+    checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
+    endpoints.install_recovery(app, checks)
+    if retry is not None:
+        RetryAPI(retry, checks).install(app)
     return app
 
 
@@ -221,21 +228,10 @@ class _Endpoints(NamedTuple):
             self.limited,
         )
 
-    def install_recovery(
-        self, app: web.Application, token: TokenSource, attempts: Attempts
-    ) -> None:
+    def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
         """Add the routes that show and control recovery to *app*, if there is one."""
-        if self.service is None:
-            return
-        recovery.RecoveryAPI(
-            self.service,
-            token,
-            self.reload,
-            hosts=self.hosts,
-            attempts=attempts,
-            clock=self.clock,
-            refused=self.refused,
-        ).install(app, self.limited)
+        if self.service is not None:
+            recovery.RecoveryAPI(self.service, self.reload, checks).install(app, self.limited)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self.scrapes.taken(request):
