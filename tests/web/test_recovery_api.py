@@ -683,7 +683,9 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     assert (await site.get("/api/v1/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/v1/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
-    assert "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/data")).text
+    assert (
+        "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/data")).text
+    )
     await journal.close()
 
 
