@@ -1,7 +1,7 @@
 """The recovery API: reading needs what ``/metrics`` needs, commands need the recovery token."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,11 +11,7 @@ from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, Comman
 from exporter.recovery.model.log_templates import TEACHABLE
 from exporter.recovery.model.views import (
     API_ROOT,
-    SystemRecoveryStatus,
-    UnknownNameError,
-    VMRecoveryStatus,
 )
-from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.requests import (
     MAX_PAUSE_SECONDS,
     PAUSE_SECONDS,
@@ -41,9 +37,6 @@ from exporter.web.ports import Reload
 if TYPE_CHECKING:  # a daemon without recovery does not load the engine
     from exporter.recovery.service import RecoveryService
 
-MAX_VMS = 20
-MAX_ACTIONS = 5
-"""On the status page, of each system."""
 
 Q = TypeVar("Q", bound=SystemQuery)
 
@@ -122,29 +115,6 @@ class RecoveryAPI:
             return CommandResponse(receipts)
 
         return command
-
-
-class SystemRecovery(NamedTuple):
-    """Recovery of one system, for the status page."""
-
-    status: SystemRecoveryStatus
-    vms: Sequence[VMRecoveryStatus]
-    """Those that need manual action first."""
-    actions: Sequence[TimelineEvent]
-    """Newest first."""
-
-
-async def overview(service: "RecoveryService") -> list[SystemRecovery]:
-    """Return recovery of each system where it is on, with its first VMs and newest actions."""
-    found = []
-    for status in service.status():
-        try:
-            vms = await service.vms(status.system, limit=MAX_VMS)
-            actions = await service.actions(status.system, limit=MAX_ACTIONS)
-        except UnknownNameError:
-            continue  # a reload renamed or removed the system meanwhile
-        found.append(SystemRecovery(status, vms, actions))
-    return found
 
 
 def _query_handler(
