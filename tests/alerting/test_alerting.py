@@ -109,7 +109,7 @@ async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
         posted = (await real.alerts())["VergeRecoveryQuarantined web-01"]
         assert posted["labels"] == {
             "alertname": "VergeRecoveryQuarantined", "severity": "critical", "layer": "recovery",
-            "source": "vergewatch", "system_name": "production", "vm_id": "1", "vm_name": "web-01",
+            "system_name": "production", "vm_id": "1", "vm_name": "web-01",
         }  # fmt: skip
         assert posted["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
         daemon.reports = (HEALTHY,)
@@ -197,27 +197,6 @@ async def test_restart_of_the_daemon_keeps_firing_alerts_and_resolves_the_others
             assert {name: one["startsAt"] for name, one in (await real.alerts()).items()} == began
             daemon.reports = (with_vm("quarantined"),)
             await eventually(lambda: shows(real, "VergeRecoveryQuarantined web-01"))
-
-
-async def test_resolved_alert_that_was_never_posted_is_posted_after_a_restart(
-    tmp_path: Path,
-) -> None:
-    lasting = {"post_every_seconds": 60.0}  # longer than the test: no alert expires
-    async with alertmanagers(tmp_path) as (real,):
-        async with running(settings_for(real, **lasting), tmp_path / "state", REFUSED):
-            await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
-            await eventually((tmp_path / "state" / FILE).exists)
-        nowhere = settings_for_urls("http://127.0.0.1:1")
-        async with running(nowhere, tmp_path / "state") as daemon:
-            await eventually(
-                lambda: daemon.alerting.store.alerts and not daemon.alerting.store.firing
-            )
-            await eventually(lambda: b"endsAt" not in (tmp_path / "state" / FILE).read_bytes())
-            await REAL.sleep(0.1)
-        assert await shows(real, "VergeAuthenticationFailed")
-
-        async with running(settings_for(real, **lasting), tmp_path / "state"):
-            await eventually(lambda: shows(real))
 
 
 NO_TIME_ZONE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "labels": {},
