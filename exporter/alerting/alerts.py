@@ -15,7 +15,7 @@ from exporter.alerting.definitions import DEFINITIONS, AlertName, Links
 from exporter.formatting import minute, moment
 from exporter.model import LastAction, OpenQuestion, RecoveryReport, RecoveryVM, SystemReport
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.model.cases import Outcome, Policy
+from exporter.recovery.model.cases import Cause, Outcome, Policy
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
@@ -29,13 +29,6 @@ HOLDS_ALL_VMS = frozenset(
     {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
-_TEXTS: Mapping[AlertName, str] = {
-    AlertName.QUARANTINED: "is quarantined: its restart budget or its allowed actions are "
-    "exhausted, or it goes down again and again. Recovery does not act on it. Run "
-    "`vergewatch explain VM`, then start the VM in VergeOS.",
-    AlertName.OUTCOME_UNKNOWN: "has a recovery action without a known outcome. Recovery does not "
-    "act on it again until the outcome is known. Run `vergewatch explain VM`.",
-}
 UNWANTED_DOWN = frozenset(
     {
         State.SUSPECT,
@@ -258,10 +251,29 @@ def _vm_alerts(
             recovery.readiness in HOLDS_ALL_VMS or vm.key in asked
         )
         if name is not None and not held:
-            yield build.for_vm(name, vm, _TEXTS.get(name) or _what_is_known(vm))
+            yield build.for_vm(name, vm, _state_text(name, vm))
     for action in recovery.last_actions:
         if action.vm_key in vms:
             yield from _action_alert(build, action, vms[action.vm_key], limits, now)
+
+
+def _state_text(name: AlertName, vm: RecoveryVM) -> str:
+    match name:
+        case AlertName.QUARANTINED:
+            is_flapping = vm.cause == Cause.FLAPPING
+            spent = "its restart budget or its allowed actions are exhausted"
+            why = "it goes down again and again" if is_flapping else spent
+            return (
+                f"is quarantined: {why}. Recovery does not act on it. Run "
+                "`vergewatch explain VM`, then start the VM in VergeOS."
+            )
+        case AlertName.OUTCOME_UNKNOWN:
+            return (
+                "has a recovery action without a known outcome. Recovery does not act on it again "
+                "until the outcome is known. Run `vergewatch explain VM`."
+            )
+        case _:
+            return _what_is_known(vm)
 
 
 def _action_alert(

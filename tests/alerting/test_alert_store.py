@@ -182,11 +182,21 @@ def test_alert_of_a_quarantined_vm_has_all_labels_and_annotations() -> None:
     assert stored.alert.annotations == {
         "summary": "VM web-01 is quarantined; manual action is required",
         "description": "VM web-01 (1) in system production is quarantined: its restart budget "
-        "or its allowed actions are exhausted, or it goes down again and again. Recovery does not "
-        "act on it. Run `vergewatch explain VM`, then start the VM in VergeOS.",
+        "or its allowed actions are exhausted. Recovery does not act on it. Run "
+        "`vergewatch explain VM`, then start the VM in VergeOS.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
         "dashboard_url": "https://grafana.example/d/vergewatch-vm?var-system=production&var-vm=web-01",
     }
+
+
+def test_alert_of_a_flapping_vm_says_so() -> None:
+    flapping = report(recovery=recovery(vms=(vm(1, "quarantined", cause="flapping"),)))
+
+    (stored,) = settled(flapping).firing
+
+    assert (
+        "is quarantined: it goes down again and again." in stored.alert.annotations["description"]
+    )
 
 
 def test_vm_in_state_platform_alerts_only_after_the_time_of_the_platform() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,27 @@ async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
         await eventually(lambda: shows(real))
         assert daemon.meter.up == {real.url: True}
         assert daemon.meter.alerts == {real.url: 0}
+
+
+async def test_alert_that_the_rules_still_have_goes_on_when_the_daemon_resolves_it(
+    tmp_path: Path,
+) -> None:
+    async with (
+        alertmanagers(tmp_path) as (real,),
+        running(settings_for(real), tmp_path / "state", REFUSED) as daemon,
+    ):
+        await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
+        labels = (await real.alerts())["VergeAuthenticationFailed"]["labels"]
+        later = (REAL.now() + timedelta(hours=1)).isoformat()
+        body = [{"labels": labels, "endsAt": later}]
+        async with real.http.post(f"{real.url}/api/v2/alerts", json=body) as response:
+            assert response.status == 200
+
+        daemon.reports = (HEALTHY,)
+
+        await eventually(lambda: daemon.meter.alerts == {real.url: 0})
+        await REAL.sleep(1.5)  # longer than the daemon's own would live
+        assert await shows(real, "VergeAuthenticationFailed")
 
 
 async def test_alert_fires_while_it_is_posted_and_expires_when_the_daemon_stops(
