@@ -17,7 +17,6 @@ from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
-from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
@@ -26,6 +25,7 @@ from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
+from exporter.web.console.static_files import ROOT as STATIC
 from exporter.web.delivery import Delivery
 from exporter.web.doctor import DoctorAPI
 from exporter.web.health import reason_of, state_of
@@ -68,6 +68,9 @@ MAX_VIEWS_OF_CLIENT = 6
 MAX_RELOADS = 16
 MAX_RELOADS_OF_CLIENT = 4
 """Requests that wait for a reload."""
+
+TAKEN_WHOLE = ("/api", STATIC, *PATHS)
+"""Paths that the metrics cannot have, nor anything below them."""
 
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 
@@ -165,8 +168,8 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS, DOCTOR_PATH, *PATHS)
-    if path in taken or f"{path}/".startswith(f"{API_ROOT}/"):
+    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS)
+    if path in taken or any(f"{path}/".startswith(f"{one}/") for one in TAKEN_WHOLE):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
 

@@ -8,7 +8,7 @@ import msgspec
 from exporter.errors import VergewatchError
 from exporter.model import OpenQuestion
 
-API_ROOT = "/api/recovery"
+API_ROOT = "/api/v1/recovery"
 TOKEN_HEADER = "X-Vergewatch-Token"  # noqa: S105 - the name of a header
 
 

@@ -14,7 +14,7 @@ from exporter.web.console.login import Login
 EVENTS = "/events"
 LOGOUT = "/logout"
 PATHS = ("/vms", "/recovery", "/alerts", "/platform", "/data", LOGIN, LOGOUT, EVENTS)
-"""Those that the metrics cannot have; with metrics at ``/`` there is no overview."""
+"""The metrics cannot be there, nor below; with metrics at ``/`` there is no overview."""
 
 Show = Callable[[Console, web.Request], Awaitable[web.Response]]
 
