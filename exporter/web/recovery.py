@@ -17,6 +17,7 @@ from exporter.recovery.model.views import (
     TOKEN_HEADER,
     AmbiguousNameError,
     AnswerRefusedError,
+    CommandReceipt,
     SystemRecoveryStatus,
     UnknownNameError,
     VMRecoveryStatus,
@@ -149,21 +150,7 @@ class RecoveryAPI:
                 raise RequestError(403, refusal[1])
             await self._check_token(request)
             body = _decode_body(request, raw)
-            _check_body(kind, body)
-            seconds = body.seconds
-            if kind is CommandKind.PAUSE and seconds is None:
-                seconds = PAUSE_SECONDS
-            receipts = await self._service.command(
-                kind,
-                owner=body.owner.strip(),
-                reason=body.reason.strip(),
-                seconds=seconds,
-                vm=body.vm,
-                lesson=Lesson(body.template, body.means),
-                question=body.question,
-                system=body.system,
-            )
-            return CommandResponse(receipts)
+            return CommandResponse(await give_command(self._service, kind, body))
 
         return command
 
@@ -201,6 +188,33 @@ class RecoveryAPI:
             "the token is missing or wrong; send Authorization: Bearer TOKEN or, if the "
             f"web server also needs a password, {TOKEN_HEADER}: TOKEN",
         )
+
+
+async def give_command(
+    service: "RecoveryService", kind: CommandKind, body: CommandBody
+) -> Sequence[CommandReceipt]:
+    """
+    Record a command and put it in force, once its sender is known to be an operator.
+
+    Raises:
+        RequestError: The command lacks something, or has what it does not take.
+        VergewatchError: As `RecoveryService.command` raises it.
+
+    """
+    _check_body(kind, body)
+    seconds = body.seconds
+    if kind is CommandKind.PAUSE and seconds is None:
+        seconds = PAUSE_SECONDS
+    return await service.command(
+        kind,
+        owner=body.owner.strip(),
+        reason=body.reason.strip(),
+        seconds=seconds,
+        vm=body.vm,
+        lesson=Lesson(body.template, body.means),
+        question=body.question,
+        system=body.system,
+    )
 
 
 class SystemRecovery(NamedTuple):

@@ -181,9 +181,10 @@ class Console:
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
-def leading_to(path: str, session: Session, notice: Notice) -> web.HTTPSeeOther:
+def leading_to(path: str, session: Session, notice: Notice) -> web.Response:
     """Return the response to a form: the page at *path*, which shows *notice*."""
-    return web.HTTPSeeOther(f"{path}?{NOTICE}={session.keep(notice)}")
+    location = f"{path}?{NOTICE}={session.keep(notice)}"
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: location})
 
 
 def _way_back(request: web.Request) -> str:
