@@ -90,7 +90,17 @@ async def _run_until(
     refused = _count_refusals(telemetry)
     async with asyncio.TaskGroup() as parts:
         vendor = VendorPage(clock)
-        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files, vendor)
+        systems = SystemManager(
+            parts,
+            cache,
+            telemetry,
+            clock,
+            journal,
+            alerting,
+            files,
+            vendor,
+            settings.web.history_hours,
+        )
         guests = GuestDiscovery(systems.states, settings.discovery)
         changing = Parts(systems, alerting, journal, recovery_token, web_config, guests)
         reload = Reload(changing, load, settings, files, telemetry, clock)
@@ -104,6 +114,7 @@ async def _run_until(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=recovery_token,
+            operators=settings.web.operators,
             hosts=settings.web.hosts,
             refused=refused,
             vendor=vendor,

@@ -11,6 +11,7 @@ import aiohttp
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
+from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.system_builder import SystemBuilder
@@ -37,6 +38,7 @@ class SystemManager:
         alerting: Provides the silences that hold recovery.
         files: Reports a CA file that becomes invalid.
         vendor: The page with the vendor's names.
+        history_hours: How long the console's history of resources is kept.
 
     """
 
@@ -50,6 +52,7 @@ class SystemManager:
         alerting: Alerting,
         files: FileWatch | None = None,
         vendor: VendorPage | None = None,
+        history_hours: int = 0,
     ) -> None:
         self._vendor = vendor or VendorPage(clock)
         self._builder = SystemBuilder(
@@ -64,6 +67,9 @@ class SystemManager:
         self._memories: dict[str, SystemMemory] = {}
         """By URL."""
         self._configured_names: frozenset[str] = frozenset()
+        self._histories: dict[str, SystemHistory] = {}
+        """By URL."""
+        self._history_hours = history_hours
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -90,6 +96,10 @@ class SystemManager:
             for watched in self._watched
             if watched.recovery is not None
         }
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        """Return the history of each system, by the system's name."""
+        return {watched.meter.system_name: watched.history for watched in self._watched}
 
     async def apply(self, wanted: Sequence[ResolvedSystem]) -> None:
         """
@@ -130,7 +140,13 @@ class SystemManager:
                 name, meter = self._name_and_meter(settings, memory, watched_before)
                 self._watched.append(
                     self._builder.start(
-                        settings, opened[settings], memory, name, meter, watched_before
+                        settings,
+                        opened[settings],
+                        memory,
+                        name,
+                        meter,
+                        watched_before,
+                        self._history(settings.system.url),
                     )
                 )
             elif settings != watched_before.settings:
@@ -138,6 +154,8 @@ class SystemManager:
                 self._watched[place] = await self._builder.change(
                     watched_before, settings, opened.get(settings)
                 )
+        urls = {one.settings.system.url for one in self._watched}
+        self._histories = {url: one for url, one in self._histories.items() if url in urls}
         self._watched.sort(key=lambda watched: wanted.index(watched.settings))
 
     async def _opened(
@@ -191,6 +209,10 @@ class SystemManager:
         if url not in self._memories:
             self._memories[url] = SystemMemory(self._journal.directory, url)
         return self._memories[url]
+
+    def _history(self, url: str) -> SystemHistory:
+        """Return the history of the system at *url*, which outlasts a reload."""
+        return self._histories.setdefault(url, SystemHistory(self._history_hours))
 
     def _name(self, settings: ResolvedSystem, memory: SystemMemory) -> SystemName:
         """Return the name of a system that starts."""

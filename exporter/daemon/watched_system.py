@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from exporter.config.systems import ResolvedSystem
+from exporter.console.system_history import SystemHistory
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
@@ -34,6 +35,7 @@ class WatchedSystem(NamedTuple):
     request_memory: RequestMemory
     name: SystemName
     recovery: Recovery | None
+    history: SystemHistory
     tasks: Sequence[asyncio.Task[Any]]
 
     @property

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
+from exporter.console.system_history import SystemHistory
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport, SystemState
@@ -57,6 +58,10 @@ class Overview(Protocol):
             NotKnownYetError: Systems are being started or replaced, so that some may be missing.
 
         """
+        ...
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        """Return the history of the VMs of each system, by the system's name."""
         ...
 
 

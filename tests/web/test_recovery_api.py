@@ -57,6 +57,8 @@ COMMAND = {"owner": "anna", "reason": "upgrade"}
 class StubService:
     """A service that records its calls."""
 
+    is_on = True
+
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.error: Exception | None = None
@@ -682,7 +684,9 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     assert (await site.get("/api/v1/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/v1/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
-    assert "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/data")).text
+    assert (
+        "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/data")).text
+    )
     await journal.close()
 
 

@@ -1,19 +1,22 @@
 """What the pages of the console share: data, rendering, and forms that only operators send."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.status_history import Segment
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
+from exporter.web.console.operators import Operators
 from exporter.web.console.sessions import (
     CSRF_FIELD,
     CSRF_HEADER,
@@ -73,17 +76,23 @@ class Console:
         *,
         clock: Clock,
         sessions: Sessions,
+        operators: Operators,
         hosts: Hosts,
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
-        self.clock, self.sessions = clock, sessions
+        self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether there is anything to log in for: recovery, or users that are operators."""
+        return bool(self.operators) or (self.service is not None and self.service.is_on)
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""
@@ -95,6 +104,17 @@ class Console:
     def vms(self) -> tuple[VMEntry, ...]:
         """Return the entry of each VM of every system."""
         return self._fleet.entries(self.states())
+
+    def status_history(
+        self, vms: Iterable[VMEntry]
+    ) -> Mapping[tuple[str, int], tuple[Segment, ...]]:
+        """Return the conditions of *vms* in the last 24 hours, by system and key."""
+        histories, now = self.systems.histories(), self.clock.now()
+        return {
+            (vm.system, vm.key): histories[vm.system].status(vm.key, now)
+            for vm in vms
+            if vm.system in histories
+        }
 
     async def page(
         self,
@@ -114,6 +134,7 @@ class Console:
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
             "notice": self.notice(request),
+            "may_log_in": self.may_log_in,
             "settings_problem": self.reload.problem,
             "telemetry_path": self.telemetry_path,
             "version": self.version,
@@ -127,6 +148,8 @@ class Console:
                 hdrs.CACHE_CONTROL: "no-store",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "X-Frame-Options": "deny",
+                # With "no-referrer" a browser sends forms with "Origin: null", as other sites do.
+                "Referrer-Policy": "same-origin",
             },
         )
 
@@ -155,7 +178,7 @@ class Console:
                 return fields
             session = self.sessions.session(request)
             if session is None:
-                raise web.HTTPSeeOther(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
+                return see_other(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
             given = request.headers.get(CSRF_HEADER, "") or fields.get(CSRF_FIELD, "")
             if not is_from_form(session, given):
                 text = "The form is too old or of another page. Open the page again."
@@ -183,13 +206,18 @@ class Console:
 
 def leading_to(path: str, session: Session, notice: Notice) -> web.Response:
     """Return the response to a form: the page at *path*, which shows *notice*."""
-    location = f"{path}?{NOTICE}={session.keep(notice)}"
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: location})
+    return see_other(f"{path}?{NOTICE}={session.keep(notice)}")
+
+
+def see_other(path: str) -> web.Response:
+    """Return the response to a form: the browser goes to *path*, of this server."""
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: str(URL(path))})
 
 
 def _way_back(request: web.Request) -> str:
-    """Return the page that a form is on: the start of its path."""
-    return "/" + request.path.strip("/").split("/")[0]
+    """Return the page that a form is on: the start of its path, if that is a page."""
+    start = "/" + request.path.strip("/").split("/")[0]
+    return start if any(start == path for path, _ in PAGES) else "/"
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:

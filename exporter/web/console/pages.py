@@ -48,5 +48,5 @@ def install_console(
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
-    router.add_post(LOGOUT, limited(login.log_out))
+    router.add_post(LOGOUT, limited(console.form(login.log_out)))
     app.on_shutdown.append(live.shut_down)
