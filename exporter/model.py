@@ -250,7 +250,7 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):
-    """An error, kept for the status page after it is over."""
+    """An error, kept for the console after it is over."""
 
     at: datetime
     what: str
@@ -355,7 +355,7 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class SystemReport(msgspec.Struct, frozen=True, gc=False):
-    """The state of one system's polling, for the status page and ``/-/ready``."""
+    """The state of one system's polling, for the console and ``/-/ready``."""
 
     system_name: str
     url: str

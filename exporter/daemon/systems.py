@@ -11,6 +11,7 @@ import aiohttp
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
+from exporter.console.daemon_facts import SystemPlan
 from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle
@@ -95,6 +96,17 @@ class SystemManager:
             watched.meter.system_name: watched.recovery
             for watched in self._watched
             if watched.recovery is not None
+        }
+
+    def plans(self) -> Mapping[str, SystemPlan]:
+        """Return what the requests of each system are planned from, by the system's name."""
+        return {
+            watched.meter.system_name: SystemPlan(
+                watched.settings.api.requests_per_hour,
+                watched.settings.api.reserve,
+                watched.settings.wanted_seconds(),
+            )
+            for watched in self._watched
         }
 
     def histories(self) -> Mapping[str, SystemHistory]:

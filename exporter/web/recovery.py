@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -18,11 +18,8 @@ from exporter.recovery.model.views import (
     AmbiguousNameError,
     AnswerRefusedError,
     CommandReceipt,
-    SystemRecoveryStatus,
     UnknownNameError,
-    VMRecoveryStatus,
 )
-from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.requests import (
     MAX_PAUSE_SECONDS,
     PAUSE_SECONDS,
@@ -54,9 +51,6 @@ if TYPE_CHECKING:  # a daemon without recovery does not load the engine
 JSON = "application/json"
 
 BODY_BYTES = 16 * 1024
-MAX_VMS = 20
-MAX_ACTIONS = 5
-"""On the status page, of each system."""
 
 Q = TypeVar("Q", bound=SystemQuery)
 
@@ -215,29 +209,6 @@ async def give_command(
         question=body.question,
         system=body.system,
     )
-
-
-class SystemRecovery(NamedTuple):
-    """Recovery of one system, for the status page."""
-
-    status: SystemRecoveryStatus
-    vms: Sequence[VMRecoveryStatus]
-    """Those that need manual action first."""
-    actions: Sequence[TimelineEvent]
-    """Newest first."""
-
-
-async def overview(service: "RecoveryService") -> list[SystemRecovery]:
-    """Return recovery of each system where it is on, with its first VMs and newest actions."""
-    found = []
-    for status in service.status():
-        try:
-            vms = await service.vms(status.system, limit=MAX_VMS)
-            actions = await service.actions(status.system, limit=MAX_ACTIONS)
-        except UnknownNameError:
-            continue  # a reload renamed or removed the system meanwhile
-        found.append(SystemRecovery(status, vms, actions))
-    return found
 
 
 def _json_handler(
