@@ -391,3 +391,17 @@ class SystemState(NamedTuple):
 
     inventory: Inventory | None
     report: SystemReport
+
+
+class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/v1/systems/SYSTEM/retry``: the system is in the path."""
+
+
+class Retried(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``POST /api/v1/systems/SYSTEM/retry``."""
+
+    system: str
+    refused: bool
+    """Whether VergeOS refused the credentials; else there is nothing to try again."""
+    in_seconds: float | None
+    """When they are tried again; None if they were not refused."""

@@ -127,6 +127,7 @@ async def _run_until(
             refused=refused,
             vendor=vendor,
             guests=guests,
+            retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             demo=demo,
         )

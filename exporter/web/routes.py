@@ -18,6 +18,7 @@ from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
+from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
 from exporter.web.console.demo import DemoBanner
@@ -48,6 +49,7 @@ from exporter.web.ports import (
     no_token,
 )
 from exporter.web.reloads import Reloads
+from exporter.web.retry import Retry, RetryAPI
 from exporter.web.slots import Slots
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
@@ -94,6 +96,7 @@ def make_app(
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    retry: Retry | None = None,
     facts: DaemonInside | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
@@ -117,6 +120,7 @@ def make_app(
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
         demo: The simulated system of the demo; None where real systems are watched.
 
@@ -125,7 +129,7 @@ def make_app(
 
     """
     check_telemetry_path(telemetry_path)
-    app = web.Application(client_max_size=recovery.BODY_BYTES)
+    app = web.Application(client_max_size=BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
     deliver = Delivery(clock, refused)
     app.on_shutdown.append(deliver.shut_down)
@@ -152,7 +156,10 @@ def make_app(
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
     endpoints.install_console(app, access, attempts, demo, facts)
-    endpoints.install_recovery(app, recovery_token, attempts)
+    checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
+    endpoints.install_recovery(app, checks)
+    if retry is not None:
+        RetryAPI(retry, checks).install(app)
     return app
 
 
@@ -243,21 +250,10 @@ class _Endpoints(NamedTuple):
             self.limited,
         )
 
-    def install_recovery(
-        self, app: web.Application, token: TokenSource, attempts: Attempts
-    ) -> None:
+    def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
         """Add the routes that show and control recovery to *app*, if there is one."""
-        if self.service is None:
-            return
-        recovery.RecoveryAPI(
-            self.service,
-            token,
-            self.reload,
-            hosts=self.hosts,
-            attempts=attempts,
-            clock=self.clock,
-            refused=self.refused,
-        ).install(app, self.limited)
+        if self.service is not None:
+            recovery.RecoveryAPI(self.service, self.reload, checks).install(app, self.limited)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self.scrapes.taken(request):

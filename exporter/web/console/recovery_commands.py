@@ -11,10 +11,11 @@ from exporter.errors import VergewatchError
 from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind
 from exporter.recovery.report.receipts import receipt_text
 from exporter.recovery.report.requests import CommandBody
+from exporter.web.commands import RequestError
 from exporter.web.console.console import Console, leading_to
 from exporter.web.console.recovery import PATH
 from exporter.web.console.sessions import CSRF_FIELD, Notice, Session
-from exporter.web.recovery import RequestError, give_command
+from exporter.web.recovery import give_command
 
 FIELDS = frozenset(CommandBody.__struct_fields__) - {"owner"}
 """Those that a form may have; the owner is the one of the session."""
