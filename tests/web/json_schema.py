@@ -1,6 +1,6 @@
 """As much of JSON Schema as the OpenAPI document uses: a keyword that is new here is an error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -90,7 +90,7 @@ def _nothing(*_: Any) -> Iterator[str]:
     return iter(())
 
 
-CHECKS = {
+CHECKS: Mapping[str, Callable[[Any, Any, Any, str], Iterator[str]]] = {
     "type": _type,
     "properties": _properties,
     "additionalProperties": _additional,

@@ -12,7 +12,7 @@ from exporter.web import routes
 from exporter.web.api.contract import ENDPOINTS, Access
 from exporter.web.api.openapi import openapi_json
 from exporter.web.routes import make_app
-from tests.web.console_site import console_site
+from tests.web.console_site import console_site, retried
 from tests.web.json_schema import problems
 from tests.web.samples import HandClock
 from tests.web.site import StubOverview, StubPages, StubReload
@@ -45,6 +45,7 @@ def test_every_route_is_declared_and_every_declared_endpoint_has_a_route(clock: 
         StubReload(),
         clock=clock,
         service=StubService(),  # type: ignore[arg-type]
+        retry=retried,
     )
     served = {
         (route.method, route.resource.canonical)

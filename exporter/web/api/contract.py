@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
+from exporter.model import Retried, RetryBody
 from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind
 from exporter.recovery.model.views import API_ROOT as RECOVERY
 from exporter.recovery.report.explain import Explanation
@@ -83,6 +84,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _get(f"{RECOVERY}/log", "What recovery did, the newest first", LogResponse, LogQuery),
     _get(f"{RECOVERY}/report", "A summary of a period", ReportResponse, ReportQuery),
     _get(f"{RECOVERY}/patterns", "The meanings of log rows", PatternsResponse, SystemQuery),
+    Endpoint(
+        "POST",
+        "/api/v1/systems/{system}/retry",
+        "Try refused credentials again",
+        Retried,
+        body=RetryBody,
+        access=Access.COMMAND,
+    ),
     *(
         Endpoint(
             "POST",

@@ -16,10 +16,11 @@ from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
+from exporter.web.console.demo import DemoBanner
 from exporter.web.console.operators import Operators
 from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, Overview, Reload
+from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
@@ -56,6 +57,8 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        facts: The daemon itself; None if it is not shown.
+        demo: The banner of the demo; None where real systems are watched.
 
     """
 
@@ -72,10 +75,14 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        facts: DaemonInside | None = None,
+        demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
+        self.facts = facts
+        self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
@@ -122,6 +129,7 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
+            "demo": self.demo.banner() if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
             "may_log_in": self.may_log_in,

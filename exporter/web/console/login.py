@@ -11,6 +11,7 @@ from exporter.errors import ConfigError
 from exporter.web.attempts import Attempts
 from exporter.web.connections import client_of, waiting
 from exporter.web.console.console import LOGIN, Console, see_other
+from exporter.web.console.local_path import local_path
 from exporter.web.console.operators import proof_of_token, proof_of_user
 from exporter.web.console.sessions import Session
 
@@ -100,5 +101,4 @@ class Login:
 
 def _next(path: str) -> str:
     """Return where to go after the login: a path of this server."""
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_local and not path.startswith(LOGIN) else "/"
+    return "/" if path.startswith(LOGIN) else local_path(path)
