@@ -18,7 +18,14 @@ from exporter.model import SystemState
 from exporter.web.connections import read_body
 from exporter.web.console.demo import DemoBanner
 from exporter.web.console.operators import Operators
-from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
+from exporter.web.console.sessions import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    Notice,
+    Session,
+    Sessions,
+    is_from_form,
+)
 from exporter.web.origin import Hosts
 from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
 
@@ -27,6 +34,8 @@ if TYPE_CHECKING:  # loaded only where recovery is on
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
+NOTICE = "notice"
+"""The parameter of an address that names what came of a form."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -132,6 +141,7 @@ class Console:
             "demo": self.demo.banner() if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
+            "notice": self.notice(request),
             "may_log_in": self.may_log_in,
             "settings_problem": self.reload.problem,
             "telemetry_path": self.telemetry_path,
@@ -150,6 +160,12 @@ class Console:
                 "Referrer-Policy": "same-origin",
             },
         )
+
+    def notice(self, request: web.Request) -> Notice | None:
+        """Return what came of the form that led to this page; None if none did."""
+        session = self.sessions.session(request)
+        code = request.query.get(NOTICE, "")
+        return session.notices.get(code) if session is not None else None
 
     async def problem(self, request: web.Request, status: HTTPStatus, text: str) -> web.Response:
         """Return a page that says what is wrong with *request*."""
@@ -194,6 +210,11 @@ class Console:
             text = "The request is not a form."
             return await self.problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def leading_to(path: str, session: Session, notice: Notice) -> web.Response:
+    """Return the response to a form: the page at *path*, which shows *notice*."""
+    return see_other(f"{path}?{NOTICE}={session.keep(notice)}")
 
 
 def see_other(path: str) -> web.Response:

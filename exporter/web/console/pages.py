@@ -6,11 +6,12 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.console import data, overview, static_files
+from exporter.web.console import data, overview, recovery, recovery_log, static_files
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
+from exporter.web.console.recovery_commands import install_commands
 
 EVENTS = "/events"
 LOGOUT = "/logout"
@@ -42,6 +43,9 @@ def install_console(
     if console.telemetry_path != "/":
         get("/", overview.show)
     get("/data", data.show)
+    get(recovery.PATH, recovery.show)
+    get(f"{recovery.PATH}/log", recovery_log.show)
+    install_commands(app, console)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))

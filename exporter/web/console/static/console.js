@@ -14,8 +14,10 @@
   function isBusy() {
     const active = document.activeElement;
     const content = document.getElementById("content");
+    const fields = [...content.querySelectorAll("input, textarea")];
     return Boolean(
       content.querySelector("dialog[open], details[data-keep][open]") ||
+      fields.some((field) => field.value !== field.defaultValue) ||
       (active && active.matches("input, textarea, select") && content.contains(active))
     );
   }
