@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.vm_query import VMSearch
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
@@ -72,6 +73,7 @@ class Console:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions = clock, sessions
         self.version, self.telemetry_path = version, telemetry_path
+        self.search = VMSearch()
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused

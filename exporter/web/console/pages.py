@@ -6,14 +6,26 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.console import overview, static_files
+from exporter.console.vm_list import CSV_PATH, VMS_PATH
+from exporter.web.console import overview, static_files, vms, vms_api
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 
 EVENTS = "/events"
 LOGOUT = "/logout"
-PATHS = ("/vms", "/recovery", "/alerts", "/platform", "/data", LOGIN, LOGOUT, EVENTS)
+PATHS = (
+    "/vms",
+    "/recovery",
+    "/alerts",
+    "/platform",
+    "/data",
+    LOGIN,
+    LOGOUT,
+    EVENTS,
+    VMS_PATH,
+    CSV_PATH,
+)
 """Those that the metrics cannot have; with metrics at ``/`` there is no overview."""
 
 Show = Callable[[Console, web.Request], Awaitable[web.Response]]
@@ -40,6 +52,9 @@ def install_console(
 
     if console.telemetry_path != "/":
         get("/", overview.show)
+    get(vms.PATH, vms.show)
+    get(VMS_PATH, vms_api.as_json)
+    get(CSV_PATH, vms_api.as_csv)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
