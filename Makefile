@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -62,6 +62,7 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 	$(call same,docs/settings.md)
 	$(call same,docs/recovery.md)
 	$(call same,docs/doctor.md)
+	$(call same,docs/openapi.json)
 	@echo "up to date"
 	$(call heading,rules)
 	$(call sound-rules)
@@ -103,9 +104,12 @@ dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs npm, Chromium and PROMETHEUS=URL
 	@$(BIN)/python -m tools.preview dashboards/*.json --prometheus $(PROMETHEUS) $(ARGS)
 
+static: $(DEV) ## Fetch the vendored files of the console again; needs npm
+	@$(BIN)/python -m tools.vendored
+
 docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@$(BIN)/python -m tools.alert_rules .
-	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md; do \
+	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.

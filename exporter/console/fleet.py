@@ -112,7 +112,7 @@ def _entries(state: SystemState) -> Iterator[VMEntry]:
         {one.key: one for one in report.recovery.vms} if report.recovery is not None else {}
     )
     clusters, nodes = Names("cluster", inventory.clusters), Names("node", inventory.nodes)
-    guests, stats = _rows(inventory, GUESTS.name), _rows(inventory, MACHINE_STATS.name)
+    guests, stats = rows_of(inventory, GUESTS.name), rows_of(inventory, MACHINE_STATS.name)
     tags = inventory.tags or {}
     for vm in inventory.vms:
         yield _entry(
@@ -156,8 +156,8 @@ def _entry(
         os=config.os_family,
         cores=config.cpu_cores,
         memory_bytes=config.memory_bytes,
-        cpu_ratio=_cpu_ratio(stats) if runs else None,
-        memory_used_ratio=_memory_ratio(info) if runs else None,
+        cpu_ratio=cpu_ratio(stats) if runs else None,
+        memory_used_ratio=memory_ratio(info) if runs else None,
         recovery_state=recovery.state if recovery is not None else "",
         policy=recovery.policy if recovery is not None else "",
         cause=recovery.cause if recovery is not None else "",
@@ -168,16 +168,19 @@ def _entry(
     )
 
 
-def _rows(inventory: Inventory, table: str) -> Mapping[int, Any]:
+def rows_of(inventory: Inventory, table: str) -> Mapping[int, Any]:
+    """Return the rows of a table by their machine; none while it is not fresh."""
     found: Any = inventory.sources.get(table)
     return found or {}
 
 
-def _cpu_ratio(stats: Any) -> float | None:
+def cpu_ratio(stats: Any) -> float | None:
+    """Return the use of a VM's cores, by its row of ``machine_stats``."""
     return None if stats is None or stats.total_cpu is None else stats.total_cpu / 100
 
 
-def _memory_ratio(info: Any) -> float | None:
+def memory_ratio(info: Any) -> float | None:
+    """Return the use of a VM's memory, by what its guest agent reports."""
     memory = info.meminfo if info is not None else None
     if memory is None or not memory.ram_total or memory.ram_used is None:
         return None

@@ -63,6 +63,18 @@ def condition_of(vm: VM, recovery: RecoveryVM | None) -> Condition:
     return Condition.DOWN if _is_down(recovery) else Condition.OFF
 
 
+def condition_in_state(state: State, word: str) -> Condition:
+    """Return the condition of a VM that was in *state*, with VergeOS' status *word*."""
+    if word in _TROUBLE:
+        return Condition.TROUBLE
+    is_down = state not in _UP_IN_RECOVERY | _OFF_IN_RECOVERY
+    if word in _CHANGING and not is_down:
+        return Condition.CHANGING
+    if state in _UP_IN_RECOVERY or word == StatusWord.RUNNING:
+        return Condition.RUNNING
+    return Condition.DOWN if is_down else Condition.OFF
+
+
 def _is_down(recovery: RecoveryVM | None) -> bool:
     return recovery is not None and recovery.state not in _UP_IN_RECOVERY | _OFF_IN_RECOVERY
 

@@ -12,7 +12,6 @@ from exporter.console.vm_query import FoundVMs
 from exporter.formatting import csv_cell
 
 VMS_PATH = "/api/v1/vms"
-CSV_PATH = f"{VMS_PATH}.csv"
 
 
 class VMListResponse(msgspec.Struct, frozen=True, gc=False):

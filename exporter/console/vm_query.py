@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -30,7 +30,14 @@ class Enrolment(StrEnum):
     MONITORED = "monitored"
 
 
-class VMQuery(msgspec.Struct, frozen=True, kw_only=True):
+class ListFormat(StrEnum):
+    """How the API answers."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+class VMQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The query of a list of VMs: all of it must fit.
 
@@ -57,8 +64,10 @@ class VMQuery(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     sort: str = "condition"
     """A column, with ``-`` before it in descending order. VMs of which it is unknown are last."""
-    page: int = 1
-    per_page: int = PAGE_SIZE
+    page: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 1
+    per_page: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE
+    format: ListFormat = ListFormat.JSON
+    """CSV has every VM that fits, not one page of them."""
 
 
 NO_QUERY = VMQuery()
@@ -108,11 +117,14 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "cause": tuple(Cause),
     "enrolment": tuple(Enrolment),
     "sort": SORTS,
+    "format": tuple(ListFormat),
 }
 """The parameters with a fixed list of values."""
 RANGES: Mapping[str, int] = {"page": MAX_PAGE, "per_page": MAX_PAGE_SIZE}
 """The greatest value of each parameter that is a number; the least is 1."""
-FILTERS = tuple(name for name in VMQuery.__struct_fields__ if name not in ("q", "sort", *RANGES))
+FILTERS = tuple(
+    name for name in VMQuery.__struct_fields__ if name not in ("q", "sort", "format", *RANGES)
+)
 """The parameters that VMs must have."""
 
 

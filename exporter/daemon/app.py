@@ -20,6 +20,7 @@ from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.address_file import published
+from exporter.daemon.facts import Facts, RecentLag
 from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
@@ -31,7 +32,7 @@ from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
-from exporter.web.ports import CountRefusal, Refusal
+from exporter.web.ports import CountRefusal, Demo, Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -50,6 +51,8 @@ async def run(
     load: Callable[[], Settings],
     clock: Clock,
     started: Callable[[], None] = lambda: None,
+    *,
+    demo: Demo | None = None,
 ) -> None:
     """
     Poll and serve until SIGTERM or SIGINT; then stop every part, in order.
@@ -57,6 +60,7 @@ async def run(
     Args:
         load: Reads the settings again, for a reload.
         started: Called once the daemon serves and handles signals.
+        demo: The simulated system of the demo, for the console.
 
     Raises:
         ConfigError: The settings are invalid.
@@ -64,7 +68,7 @@ async def run(
     """
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     with signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set)):
-        await _run_until(stopping, settings, load, clock, started)
+        await _run_until(stopping, settings, load, clock, started, demo)
 
 
 async def _run_until(
@@ -73,6 +77,7 @@ async def _run_until(
     load: Callable[[], Settings],
     clock: Clock,
     started: Callable[[], None],
+    demo: Demo | None,
 ) -> None:
     telemetry = Telemetry()
     telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
@@ -84,13 +89,26 @@ async def _run_until(
     journal = JournalHandle(settings.recovery, clock)
     recovery_token = RecoveryToken(settings.recovery)
     recovery_token()  # a file that cannot be read is an error at the start
-    meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
+    meter, lag = (
+        telemetry.alertmanager_meter(),
+        RecentLag(telemetry["event_loop_lag_seconds"].observe),
+    )
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter, files)
     tune_interpreter()
     refused = _count_refusals(telemetry)
     async with asyncio.TaskGroup() as parts:
         vendor = VendorPage(clock)
-        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files, vendor)
+        systems = SystemManager(
+            parts,
+            cache,
+            telemetry,
+            clock,
+            journal,
+            alerting,
+            files,
+            vendor,
+            settings.web.history_hours,
+        )
         guests = GuestDiscovery(systems.states, settings.discovery)
         changing = Parts(systems, alerting, journal, recovery_token, web_config, guests)
         reload = Reload(changing, load, settings, files, telemetry, clock)
@@ -104,10 +122,14 @@ async def _run_until(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=recovery_token,
+            operators=settings.web.operators,
             hosts=settings.web.hosts,
             refused=refused,
             vendor=vendor,
             guests=guests,
+            retry=systems.retry,
+            facts=Facts(systems.plans, reload, lag, clock),
+            demo=demo,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [

@@ -6,6 +6,7 @@ import msgspec
 import structlog
 
 from exporter.clock import Clock
+from exporter.console.system_history import SystemHistory
 from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
@@ -26,6 +27,7 @@ class PagePublisher:
         recovery: The recovery of the same system, whose metrics are on the same page.
         doctor: Examines each inventory; None if it is off.
         also: Another page that receives each inventory.
+        history: Receives each inventory, for the console.
 
     """
 
@@ -38,6 +40,7 @@ class PagePublisher:
         recovery: Recovery | None,
         doctor: Doctor | None,
         also: Callable[[Inventory | None, SystemReport], None] = lambda *_: None,
+        history: SystemHistory | None = None,
     ) -> None:
         self.recovery = recovery
         self._doctor = doctor
@@ -46,6 +49,7 @@ class PagePublisher:
         self._meter = meter
         self._clock = clock
         self._also = also
+        self._history = history
         self._logged: frozenset[str] = frozenset()
         self._is_retired = False
 
@@ -78,3 +82,5 @@ class PagePublisher:
             log.warning("series.duplicate", system=report.system_name, labels=label)
         self._logged |= duplicates
         self._also(inventory, report)
+        if self._history is not None and inventory is not None:
+            self._history.record(inventory, report.recovery)

@@ -15,10 +15,12 @@ from exporter.collectors import doctor
 from exporter.collectors.inventory import join
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
+from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import connect, limits_of
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.saved_history import add_saved_history
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.daemon.vendor_page import VendorPage
@@ -77,6 +79,7 @@ class SystemBuilder:
         name: SystemName,
         meter: SystemMeter,
         former: WatchedSystem | None,
+        history: SystemHistory,
     ) -> WatchedSystem:
         """Start a system and its tasks; it continues *former*, which has stopped."""
         system, directory = settings.system, self._journal.directory
@@ -100,6 +103,7 @@ class SystemBuilder:
             recovery,
             _doctor(settings, memory),
             also=self._vendor.publisher(meter),
+            history=history,
         )
         source = _source(client, settings, same.source if same is not None else None)
         poller = Poller(
@@ -119,6 +123,9 @@ class SystemBuilder:
         running = {"poll": poller.run(), "remember requests": request_memory.save_forever()}
         if worker is not None:
             running["recovery"] = worker.run()
+            running["saved history"] = add_saved_history(
+                history, worker.recovery, self._journal, self._clock
+            )
         return WatchedSystem(
             settings,
             poller,
@@ -131,6 +138,7 @@ class SystemBuilder:
             request_memory,
             name,
             recovery,
+            history,
             self._run(system.url, running),
         )
 

@@ -7,10 +7,13 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+import structlog
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
+from exporter.console.daemon_facts import SystemPlan
+from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.system_builder import SystemBuilder
@@ -21,10 +24,14 @@ from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
+from exporter.formatting import nearest_or_all
 from exporter.inputs.live_file import FileWatch
-from exporter.model import SystemReport, SystemState
+from exporter.model import Retried, SystemReport, SystemState
 from exporter.recovery.engine import Recovery
+from exporter.recovery.model.views import UnknownNameError
 from exporter.telemetry import SystemMeter, Telemetry
+
+log = structlog.get_logger()
 
 
 class SystemManager:
@@ -37,6 +44,7 @@ class SystemManager:
         alerting: Provides the silences that hold recovery.
         files: Reports a CA file that becomes invalid.
         vendor: The page with the vendor's names.
+        history_hours: How long the console's history of resources is kept.
 
     """
 
@@ -50,6 +58,7 @@ class SystemManager:
         alerting: Alerting,
         files: FileWatch | None = None,
         vendor: VendorPage | None = None,
+        history_hours: int = 0,
     ) -> None:
         self._vendor = vendor or VendorPage(clock)
         self._builder = SystemBuilder(
@@ -64,6 +73,9 @@ class SystemManager:
         self._memories: dict[str, SystemMemory] = {}
         """By URL."""
         self._configured_names: frozenset[str] = frozenset()
+        self._histories: dict[str, SystemHistory] = {}
+        """By URL."""
+        self._history_hours = history_hours
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -91,6 +103,21 @@ class SystemManager:
             if watched.recovery is not None
         }
 
+    def plans(self) -> Mapping[str, SystemPlan]:
+        """Return what the requests of each system are planned from, by the system's name."""
+        return {
+            watched.meter.system_name: SystemPlan(
+                watched.settings.api.requests_per_hour,
+                watched.settings.api.reserve,
+                watched.settings.wanted_seconds(),
+            )
+            for watched in self._watched
+        }
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        """Return the history of each system, by the system's name."""
+        return {watched.meter.system_name: watched.history for watched in self._watched}
+
     async def apply(self, wanted: Sequence[ResolvedSystem]) -> None:
         """
         Monitor exactly the *wanted* systems; one with unchanged settings keeps running.
@@ -102,6 +129,24 @@ class SystemManager:
         async with self._changing:
             if not self._stopped:
                 await self._replace(wanted)
+                for watched in self._watched:  # a reload may follow the repair of an account
+                    watched.retry_refused()
+
+    def retry(self, system: str) -> Retried:
+        """
+        Try the credentials of *system* again if VergeOS refused them.
+
+        Raises:
+            UnknownNameError: There is no such system.
+
+        """
+        for watched in self._watched:
+            if watched.meter.system_name == system:
+                wait = watched.retry_refused()
+                log.info("refusal.retried", system=system, in_seconds=wait)
+                return Retried(system, refused=wait is not None, in_seconds=wait)
+        names = [one.meter.system_name for one in self._watched]
+        raise UnknownNameError(f"no system is named {system!r}{nearest_or_all(system, names)}")
 
     async def stop(self) -> None:
         """Stop all systems and close their connections."""
@@ -130,7 +175,13 @@ class SystemManager:
                 name, meter = self._name_and_meter(settings, memory, watched_before)
                 self._watched.append(
                     self._builder.start(
-                        settings, opened[settings], memory, name, meter, watched_before
+                        settings,
+                        opened[settings],
+                        memory,
+                        name,
+                        meter,
+                        watched_before,
+                        self._history(settings.system.url),
                     )
                 )
             elif settings != watched_before.settings:
@@ -138,6 +189,8 @@ class SystemManager:
                 self._watched[place] = await self._builder.change(
                     watched_before, settings, opened.get(settings)
                 )
+        urls = {one.settings.system.url for one in self._watched}
+        self._histories = {url: one for url, one in self._histories.items() if url in urls}
         self._watched.sort(key=lambda watched: wanted.index(watched.settings))
 
     async def _opened(
@@ -191,6 +244,10 @@ class SystemManager:
         if url not in self._memories:
             self._memories[url] = SystemMemory(self._journal.directory, url)
         return self._memories[url]
+
+    def _history(self, url: str) -> SystemHistory:
+        """Return the history of the system at *url*, which outlasts a reload."""
+        return self._histories.setdefault(url, SystemHistory(self._history_hours))
 
     def _name(self, settings: ResolvedSystem, memory: SystemMemory) -> SystemName:
         """Return the name of a system that starts."""

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from exporter.config.systems import ResolvedSystem
+from exporter.console.system_history import SystemHistory
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
@@ -34,6 +35,7 @@ class WatchedSystem(NamedTuple):
     request_memory: RequestMemory
     name: SystemName
     recovery: Recovery | None
+    history: SystemHistory
     tasks: Sequence[asyncio.Task[Any]]
 
     @property
@@ -56,6 +58,21 @@ class WatchedSystem(NamedTuple):
             return True
         same = _identity(before) == _identity(settings) and before.recovers is settings.recovers
         return same and not (self.recovery is not None and self.recovery.bug)
+
+    def retry_refused(self) -> float | None:
+        """
+        Try credentials that VergeOS refused once more.
+
+        Returns:
+            In how many seconds: no system is asked more than once a minute. None if none is
+            refused.
+
+        """
+        waits = [wait for one in self.clients if (wait := one.retry_refused()) is not None]
+        if not waits:
+            return None
+        self.poller.retry_refused(in_seconds=min(waits))
+        return min(waits)
 
     async def end(self) -> None:
         """Stop its tasks, remember its requests, and close its connections."""

@@ -43,7 +43,12 @@ from exporter.journal.tables import (
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change, JournalStore
-from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
+from exporter.recovery.model.records import (
+    ActionRecord,
+    DecisionRecord,
+    JournalRecords,
+    StatusRecords,
+)
 
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
@@ -101,6 +106,16 @@ class Journal:
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
         return await self._read(commands, _command_from_row, system, limit=limit)
+
+    async def states_since(self, system: str, time: datetime) -> StatusRecords:
+        """Return the changes since *time* and when the system was polled, the oldest first."""
+        changed = select(changes).where(changes.c.system == system, changes.c.time >= time)
+        polls, polled_at = history_polls.c, history_polls.c.time
+        polled = select(polled_at).where(polls.system == system, polled_at >= time)
+        return StatusRecords(
+            await self._select(changed.order_by(changes.c.id), rows.change_from_row),
+            await self._select(polled.order_by(polls.id), lambda row: row["time"]),
+        )
 
     async def since(self, system: str, time: datetime) -> JournalRecords:
         """Return what happened at *time* or later, and before on VMs that were down then."""

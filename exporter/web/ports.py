@@ -1,11 +1,14 @@
 """What the web server needs from the rest of the program."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
+from exporter.console.daemon_facts import DaemonFacts
+from exporter.console.system_history import SystemHistory
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport, SystemState
@@ -59,6 +62,10 @@ class Overview(Protocol):
         """
         ...
 
+    def histories(self) -> Mapping[str, SystemHistory]:
+        """Return the history of the VMs of each system, by the system's name."""
+        ...
+
 
 class Reloaded(NamedTuple):
     """What a reload did: names of settings."""
@@ -88,6 +95,52 @@ class Reload(Protocol):
         ...
 
 
+class DemoEvent(NamedTuple):
+    """Something that happens in the simulated system of the demo."""
+
+    at: datetime
+    what: str
+    """A word of the simulator: an event, a fault, or an entry of its history."""
+    name: str
+    """Of the VM or node; empty if there is none."""
+    by: str
+    """The user who causes it; empty if there is none."""
+
+
+class DemoAction(StrEnum):
+    """What a visitor of the demo can do to the simulated system."""
+
+    CRASH = "crash"
+    STOP = "stop"
+    FAIL_NODE = "fail_node"
+    FILL_TIER = "fill_tier"
+    END = "end"
+    """End what is broken."""
+
+
+class Demo(Protocol):
+    """The simulated system of the demo; a daemon that watches real systems has none."""
+
+    @property
+    def token(self) -> str:
+        """The recovery token, which the demo shows."""
+        ...
+
+    def coming(self) -> Sequence[DemoEvent]:
+        """Return what will happen next, soonest first."""
+        ...
+
+    def happened(self) -> Sequence[DemoEvent]:
+        """Return what happened last, newest first."""
+        ...
+
+    def broken(self) -> Sequence[str]:
+        """Return the names of failed nodes, and the faults that are on."""
+        ...
+
+    def act(self, action: DemoAction) -> None: ...
+
+
 TokenSource = Callable[[], SecretStr | None]
 """Returns the token that recovery commands require now; None if there is none. Raises ConfigError
 where it cannot be read."""
@@ -102,6 +155,10 @@ ObserveScrape = Callable[[float], None]
 """Takes the seconds from the arrival of a scrape until its response is ready."""
 
 
+DaemonInside = Callable[[], DaemonFacts]
+"""Returns what the daemon tells of itself."""
+
+
 class Refusal(StrEnum):
     """Why a request or a connection was refused or ended."""
 
@@ -113,7 +170,7 @@ class Refusal(StrEnum):
     """The client did not read its response in time."""
     SCRAPES = "scrapes"
     VIEWS = "views"
-    """Too many queries and status pages at once."""
+    """Too many queries and pages at once."""
     RELOADS = "reloads"
     HOST = "host"
     """A command or reload under a foreign host name."""

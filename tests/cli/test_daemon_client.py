@@ -478,7 +478,7 @@ async def test_unexpected_response_is_an_error(
         return web.Response(status=status, headers=headers, text=text)
 
     app = web.Application()
-    app.router.add_get("/api/recovery", answer)
+    app.router.add_get("/api/v1/recovery", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         daemon = DaemonClient(f"http://anna:pass-word@127.0.0.1:{where.port}")
 
@@ -505,7 +505,7 @@ async def test_response_of_thousands_of_vms_is_read_whole() -> None:
         return web.Response(body=msgspec.json.encode({"vms": vms}))
 
     app = web.Application()
-    app.router.add_get("/api/recovery/vms", answer)
+    app.router.add_get("/api/v1/recovery/vms", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         told = await asyncio.to_thread(DaemonClient(f"http://127.0.0.1:{where.port}").vms, None)
 
@@ -524,7 +524,7 @@ async def test_token_is_not_sent_to_a_redirect() -> None:
         return web.Response()
 
     app = web.Application()
-    app.router.add_post("/api/recovery/arm", lead_away)
+    app.router.add_post("/api/v1/recovery/arm", lead_away)
     app.router.add_post("/elsewhere", elsewhere)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         client = DaemonClient(f"http://127.0.0.1:{where.port}", TOKEN)
@@ -542,7 +542,7 @@ async def test_basic_auth_of_the_url_is_sent() -> None:
         return web.json_response({"systems": []})
 
     app = web.Application()
-    app.router.add_get("/api/recovery", answer)
+    app.router.add_get("/api/v1/recovery", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         client = DaemonClient(f"http://anna:secret@127.0.0.1:{where.port}/")
         await asyncio.to_thread(client.status, None)

@@ -60,7 +60,7 @@ async def test_operator_answers_questions_with_the_commands_of_the_alert(tmp_pat
             await stopped_vm_is_refused(system, daemon, people)
             await expired_question_is_refused(system, daemon, people)
             await denied_vm_is_not_asked_about_again(system, daemon, denied)
-            _, log = await daemon.get("/api/recovery/log")
+            _, log = await daemon.get("/api/v1/recovery/log")
     assert f"{APPROVED}" in log
     assert "anna approved question" in log
     assert "anna denied question" in log
@@ -138,7 +138,7 @@ async def expired_question_is_refused(system: Simulator, daemon: Daemon, people:
 
 
 async def is_active(daemon: Daemon) -> bool:
-    _, text = await daemon.get("/api/recovery")
+    _, text = await daemon.get("/api/v1/recovery")
     return bool(json.loads(text)["systems"][0]["readiness"] == "active")
 
 

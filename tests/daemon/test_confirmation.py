@@ -60,7 +60,7 @@ async def test_daemon_starts_what_prometheus_confirms_and_holds_the_rest(tmp_pat
 
             probe.success[CONFIRMED] = 1.0
             await until(lambda: served(daemon))
-            assert "worked again after" in (await daemon.get("/api/recovery/log"))[1]
+            assert "worked again after" in (await daemon.get("/api/v1/recovery/log"))[1]
 
             system.world.crash(DENIED)
             await until(lambda: is_held(daemon, DENIED))
@@ -100,7 +100,7 @@ def enroll(system: Simulator, *names: str) -> None:
 
 
 async def is_active(daemon: Daemon) -> bool:
-    _, text = await daemon.get("/api/recovery")
+    _, text = await daemon.get("/api/v1/recovery")
     return bool(json.loads(text)["systems"][0]["readiness"] == "active")
 
 
@@ -111,7 +111,7 @@ async def served(daemon: Daemon) -> bool:
 async def why_it_acted(daemon: Daemon) -> str:
     """Return the detail of the guard in the decision that led to the action."""
     for number in range(1, 20):
-        _, text = await daemon.get(f"/api/recovery/explain/{CONFIRMED}?decision={number}")
+        _, text = await daemon.get(f"/api/v1/recovery/explain/{CONFIRMED}?decision={number}")
         found = json.loads(text)
         if found.get("guards") and found.get("failed_guard") is None:
             return next(str(one["detail"]) for one in found["guards"] if one["guard"] == GUARD)

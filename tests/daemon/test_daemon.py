@@ -212,7 +212,7 @@ async def test_reload_says_what_was_applied_and_what_needs_a_restart(tmp_path: P
             for token, status in (("another-one-of-16", 404), ("wrong", 401)):  # no system recovers
                 headers = {"Authorization": f"Bearer {token}"}
                 async with daemon.http.post(
-                    daemon.url + "/api/recovery/pause", json=asked, headers=headers
+                    daemon.url + "/api/v1/recovery/pause", json=asked, headers=headers
                 ) as answer:
                     assert answer.status == status
 
@@ -239,7 +239,7 @@ async def test_reload_with_an_invalid_web_configuration_changes_no_system(tmp_pa
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
                 assert answer.status == 500
 
-            async with daemon.http.get(daemon.url + "/api/recovery") as answer:
+            async with daemon.http.get(daemon.url + "/api/v1/recovery") as answer:
                 systems = (await answer.json())["systems"]
             assert [one["system"] for one in systems] == ["a"]
 
@@ -260,7 +260,7 @@ async def test_invalid_configuration_is_rejected_with_the_error(tmp_path: Path) 
                 lambda page: page.get("vergewatch_config_last_reload_successful") == [0]
             )
             assert page.one("vergewatch_up") == 1
-            async with daemon.http.get(daemon.url + "/api/recovery") as answer:
+            async with daemon.http.get(daemon.url + "/api/v1/recovery") as answer:
                 assert "url: is not a URL" in (await answer.json())["settings_problem"]
 
 
@@ -376,7 +376,7 @@ async def test_no_secret_appears_anywhere(tmp_path: Path) -> None:
                 await daemon.page_where(lambda page: bool(page.get("vergewatch_table_success")))
                 seen = [
                     (await daemon.get(path))[1]
-                    for path in ("/metrics", "/", "/-/ready", "/-/healthy", "/nowhere")
+                    for path in ("/metrics", "/", "/data", "/-/ready", "/-/healthy", "/nowhere")
                 ]
                 with system.faults.on("reset"):
                     await REAL_TIME.sleep(0.6)

@@ -127,7 +127,7 @@ async def silence_vm(people: Alertmanager, name: str) -> str:
 
 
 async def explained(daemon: Daemon, name: str) -> Any:
-    status, text = await daemon.get(f"/api/recovery/explain/{name}")
+    status, text = await daemon.get(f"/api/v1/recovery/explain/{name}")
     assert status == 200, text
     return json.loads(text)
 

@@ -71,7 +71,7 @@ async def test_first_start_while_the_settings_fail_exports_no_vm_and_says_so() -
 
             system.world.crash(VM)
             await REAL_TIME.sleep(5)
-            _, text = await daemon.get("/api/recovery")
+            _, text = await daemon.get("/api/v1/recovery")
             assert "the name of the system is not known yet" in text
             assert actions(system) == []
             assert "system.name_unknown" in daemon.events()

@@ -50,7 +50,7 @@ async def scraped_all_the_time(daemon: Daemon, *, seconds: float) -> AsyncIterat
 async def commanded(daemon: Daemon, token: str) -> int:
     asked = {"owner": "me", "reason": "test", "seconds": 1}
     headers = {"Authorization": f"Bearer {token}"}
-    url = f"{daemon.url}/api/recovery/pause"
+    url = f"{daemon.url}/api/v1/recovery/pause"
     async with daemon.http.post(url, json=asked, headers=headers) as answer:
         return answer.status
 

@@ -62,18 +62,18 @@ async def disarmed_stays_disarmed(system: Simulator, daemon: Daemon) -> None:
     await polls(system, 6)
     system.world.crash("web-01")
     await polls(system, 12)
-    (status,) = (await asked(daemon, "/api/recovery"))["systems"]
+    (status,) = (await asked(daemon, "/api/v1/recovery"))["systems"]
     assert status["readiness"] == "disarmed"
     assert status["disarmed"]["reason"] == "upgrade of vergewatch"
     assert actions(system) == []
 
 
 async def what_was_known_of_vms_is_known(daemon: Daemon) -> None:
-    patterns = json.dumps(await asked(daemon, "/api/recovery/patterns"))
+    patterns = json.dumps(await asked(daemon, "/api/v1/recovery/patterns"))
     assert "the site's own tool looked at" in patterns
     assert "the inventory tool" in patterns
     states = {
-        name: (await asked(daemon, f"/api/recovery/explain/{name}"))["state"]
+        name: (await asked(daemon, f"/api/v1/recovery/explain/{name}"))["state"]
         for name in ("db-01", "app-01")
     }
     assert states == {"db-01": "quarantined", "app-01": "stopped"}
@@ -96,6 +96,6 @@ async def command(daemon: Daemon, kind: str) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     body = {"owner": "anna", "reason": "the upgrade is done"}
     async with daemon.http.post(
-        f"{daemon.url}/api/recovery/{kind}", json=body, headers=headers
+        f"{daemon.url}/api/v1/recovery/{kind}", json=body, headers=headers
     ) as answer:
         assert answer.status == 200, await answer.text()

@@ -80,7 +80,7 @@ class Scene:
     async def command(self, kind: str) -> None:
         more = {"seconds": 3600} if kind == "pause" else {}
         async with self.daemon.http.post(
-            f"{self.daemon.url}/api/recovery/{kind}",
+            f"{self.daemon.url}/api/v1/recovery/{kind}",
             json={"owner": "anna", "reason": "test", **more},
             headers={"Authorization": f"Bearer {TOKEN}"},
         ) as answer:

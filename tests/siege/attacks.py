@@ -138,7 +138,7 @@ async def wrong_tokens(target: Target) -> None:
         for _ in range(100):
             stream[1].write(
                 head(
-                    *("POST", "/api/recovery/disarm", "Content-Type: application/json"),
+                    *("POST", "/api/v1/recovery/disarm", "Content-Type: application/json"),
                     *(f"Content-Length: {len(body)}", f"X-Vergewatch-Token: {next(guesses):040}"),
                 )
                 + body

@@ -78,9 +78,9 @@ class Scene:
 
     async def until_ready(self) -> None:
         """Return when recovery would act."""
-        while (await self._ask("/api/recovery"))["systems"][0]["readiness"] != "active":
+        while (await self._ask("/api/v1/recovery"))["systems"][0]["readiness"] != "active":
             await REAL_TIME.sleep(0.5)
-        vms = (await self._ask("/api/recovery/vms?all=1"))["vms"]
+        vms = (await self._ask("/api/v1/recovery/vms?all=1"))["vms"]
         self._vms = iter([vm["vm"] for vm in vms if vm["state"] == "healthy"])
 
     async def under(self, *attacks: str, seconds: float, share: float = 1.0) -> Held:
@@ -142,7 +142,7 @@ class Scene:
             while True:
                 try:
                     async with http.post(
-                        f"{self.daemon.url}/api/recovery/{kind}",
+                        f"{self.daemon.url}/api/v1/recovery/{kind}",
                         json={"owner": "anna", "reason": "siege"},
                         headers={"X-Vergewatch-Token": TOKEN},
                     ) as answer:
@@ -167,7 +167,7 @@ class Scene:
     async def _next_vm(self) -> str:
         """Return a VM on which the daemon itself says it would act: some are tagged not to be."""
         for name in self._vms:
-            vm = await self._ask(f"/api/recovery/explain/{name}")
+            vm = await self._ask(f"/api/v1/recovery/explain/{name}")
             if vm["state"] == "healthy" and vm["enrolled"] and not vm["suppressed_by"]:
                 return name
         raise AssertionError("no VM is left to crash")
@@ -184,7 +184,7 @@ class Scene:
                 if any(one["what"] == "action_sent" and one["name"] == name for one in history):
                     return seconds
                 await REAL_TIME.sleep(0.2)
-        why = (await self._ask(f"/api/recovery/explain/{name}"))["sentence"]
+        why = (await self._ask(f"/api/v1/recovery/explain/{name}"))["sentence"]
         sys.stderr.write(f"no action on {name}: {why}\n")
         return seconds
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from exporter.console.system_history import SystemHistory
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
@@ -43,6 +44,9 @@ class StubOverview:
 
     def states(self) -> Sequence[SystemState]:
         return [SystemState(None, report) for report in self.reports()]
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        return {}
 
 
 class StubReload:

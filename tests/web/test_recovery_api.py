@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import bcrypt
-import msgspec
 import pytest
 import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.model import OpenQuestion
 from exporter.recovery.model.commands import (
     ANSWERS,
     GIVEN_BY_OPERATORS,
@@ -40,8 +38,8 @@ from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
 from exporter.web import server
 from exporter.web.attempts import SLOWED_SECONDS
+from exporter.web.commands import BODY_BYTES
 from exporter.web.ports import Refusal
-from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -56,6 +54,8 @@ COMMAND = {"owner": "anna", "reason": "upgrade"}
 
 class StubService:
     """A service that records its calls."""
+
+    is_on = True
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
@@ -164,7 +164,7 @@ class Daemon:
         return await self._ask("GET", path, headers=headers)
 
     async def post(self, path: str, headers: Any = BEARER, **body: Any) -> Answer:
-        return await self._ask("POST", f"/api/recovery/{path}", headers=headers, json=body)
+        return await self._ask("POST", f"/api/v1/recovery/{path}", headers=headers, json=body)
 
     async def send(self, path: str, data: bytes, **headers: str) -> Answer:
         return await self._ask("POST", path, headers=headers, data=BytesIO(data))
@@ -213,16 +213,16 @@ async def test_queries_need_no_token(daemon: Serving) -> None:
     service = StubService()
     site = await daemon(service, token=None)
 
-    status = await site.get("/api/recovery")
+    status = await site.get("/api/v1/recovery")
 
     assert status.headers["Content-Type"] == "application/json"
     assert status.headers["Cache-Control"] == "no-store"
     assert status.json["systems"][0]["readiness"] == "active"
-    assert (await site.get("/api/recovery/vms?all=1&system=x")).json == {"vms": []}
-    assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["events"][0][
+    assert (await site.get("/api/v1/recovery/vms?all=1&system=x")).json == {"vms": []}
+    assert (await site.get("/api/v1/recovery/log?vm=web-01&limit=5")).json["events"][0][
         "vm"
     ] == "web-01"
-    report = await site.get("/api/recovery/report?since=2d")
+    report = await site.get("/api/v1/recovery/report?since=2d")
     assert report.json["summaries"][0]["mode"] == "shadow"
     assert service.asked == [
         ("status", None),
@@ -241,7 +241,7 @@ async def test_any_vm_name_is_accepted(daemon: Serving, name: str) -> None:
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
 
     async with site.http.get(
-        URL(f"{site.url}/api/recovery/explain/{quoted}?decision=7", encoded=True)
+        URL(f"{site.url}/api/v1/recovery/explain/{quoted}?decision=7", encoded=True)
     ) as answer:
         assert answer.status == 200
         assert (await answer.json())["sentence"] == f"{name} is down."
@@ -263,7 +263,7 @@ async def test_any_vm_name_is_accepted(daemon: Serving, name: str) -> None:
 async def test_invalid_query_is_refused_with_a_reason(
     daemon: Serving, path: str, says: str
 ) -> None:
-    answer = await (await daemon(StubService())).get(f"/api/recovery{path}")
+    answer = await (await daemon(StubService())).get(f"/api/v1/recovery{path}")
 
     assert answer.status == 400
     assert says in answer.json["error"]
@@ -284,14 +284,17 @@ async def test_service_error_has_status_and_text(
     service.error = error
     site = await daemon(service)
 
-    for answer in (await site.get("/api/recovery/explain/x"), await site.post("pause", **COMMAND)):
+    for answer in (
+        await site.get("/api/v1/recovery/explain/x"),
+        await site.post("pause", **COMMAND),
+    ):
         assert (answer.status, answer.json) == (status, {"error": str(error)})
 
 
 async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
     site = await daemon(None)
 
-    assert (await site.get("/api/recovery")).status == 404
+    assert (await site.get("/api/v1/recovery")).status == 404
     assert (await site.post("pause", **COMMAND)).status == 404
 
 
@@ -442,7 +445,7 @@ async def test_body_must_be_json_of_limited_length(
     service = StubService()
     site = await daemon(service)
 
-    answer = await site.send("/api/recovery/pause", data, **BEARER, **headers)
+    answer = await site.send("/api/v1/recovery/pause", data, **BEARER, **headers)
 
     assert answer.status == status
     assert answer.json["error"]
@@ -502,8 +505,8 @@ async def test_token_header_works_beside_basic_auth(daemon: Serving, tmp_path: P
     site = await daemon(StubService(), web_config=config)
     signed = {"Authorization": "Basic YW5uYTpzZWNyZXQ="}
 
-    assert (await site.get("/api/recovery")).status == 401
-    assert (await site.get("/api/recovery", **signed)).status == 200
+    assert (await site.get("/api/v1/recovery")).status == 401
+    assert (await site.get("/api/v1/recovery", **signed)).status == 200
     assert (await site.post("pause", BEARER, **COMMAND)).status == 401
     assert (await site.post("pause", {"X-Vergewatch-Token": TOKEN}, **COMMAND)).status == 401
     assert (await site.post("pause", signed, **COMMAND)).status == 401
@@ -515,7 +518,7 @@ async def test_get_of_a_command_is_refused(daemon: Serving) -> None:
     service = StubService()
     site = await daemon(service)
 
-    assert (await site.get("/api/recovery/pause", **BEARER)).status == 405
+    assert (await site.get("/api/v1/recovery/pause", **BEARER)).status == 405
     assert service.asked == []
 
 
@@ -531,86 +534,19 @@ async def test_token_is_in_no_log(daemon: Serving) -> None:
     assert TOKEN not in f"{logs}{answer.text}"
 
 
-@pytest.mark.parametrize("path", ["/api/recovery", "/api/recovery/vms"])
-def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/api", "/api/", "/api/v1", "/api/v1/recovery", "/api/v1/recovery/vms", "/api/v2/x"),
+        *("/static", "/static/console.css", "/vms", "/vms/production/1", "/recovery", "/events"),
+        *("/login", "/logout", "/alerts/x", "/platform", "/data/"),
+    ],
+)
+def test_metrics_cannot_be_where_the_api_and_the_console_are(path: str, clock: HandClock) -> None:
     with pytest.raises(ConfigError, match="is used by another endpoint"):
         make_app(
             StubPages(), StubOverview(), StubReload(), clock=clock, version="1", telemetry_path=path
         )
-
-
-# The status page.
-
-
-async def test_status_page_shows_recovery(daemon: Serving) -> None:
-    service = StubService()
-    service.found = [
-        VMRecoveryStatus(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
-              sentence=f"web-{n} crashed & <b>was not</b> restarted. Run `clear <web>`.")
-        for n in range(30)
-    ]  # fmt: skip
-    page = (await (await daemon(service)).get("/")).text
-
-    assert "Recovery: shadow mode, 12 VMs enrolled" in page
-    assert "web-0 crashed &amp; &lt;b&gt;was not&lt;/b&gt; restarted." in page
-    assert page.count("restarted.") == MAX_VMS
-    assert "Run <code>clear &lt;web&gt;</code>." in page
-    assert "and 10 VMs more" in page
-    assert "web-&lt;1&gt;: started it" in page
-
-
-async def test_status_page_shows_open_questions_with_the_commands(daemon: Serving) -> None:
-    service = StubService()
-    question = OpenQuestion(17, 1, "web-<1>", "poweron", "crashed", "it stopped", NOW, NOW)
-    service.cares = [msgspec.structs.replace(service.cares[0], questions=(question,))]
-
-    page = (await (await daemon(service)).get("/")).text
-
-    assert "question 17" in page
-    assert "web-&lt;1&gt;: it stopped. Recovery asks whether to send the action poweron" in page
-    assert 'vergewatch recovery approve 17 --reason "..."' in page
-    assert 'vergewatch recovery deny 17 --reason "..."' in page
-
-
-async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
-    service = StubService()
-    service.found = [
-        VMRecoveryStatus(
-            system="production",
-            vm="db-01",
-            vm_key=1,
-            uuid="u",
-            state=state,
-            sentence="It was stopped.",
-        )
-        for state in ("stopped", "baseline", "healthy")
-    ]
-
-    page = await (await daemon(service)).get("/")
-
-    assert page.status == 200
-    assert "It was stopped." not in page.text
-
-
-async def test_status_page_leaves_out_a_system_removed_meanwhile(daemon: Serving) -> None:
-    class RemovedMeanwhile(StubService):
-        async def actions(
-            self, system: str | None = None, *, limit: int
-        ) -> Sequence[TimelineEvent]:
-            raise UnknownNameError("no system is called production")
-
-    page = await (await daemon(RemovedMeanwhile())).get("/")
-
-    assert page.status == 200
-    assert "<b>Recovery</b>" not in page.text
-
-
-@pytest.mark.parametrize("off", [None, StubService()])
-async def test_status_page_without_recovery(daemon: Serving, off: StubService | None) -> None:
-    if off is not None:
-        off.cares = []
-
-    assert "<b>Recovery</b>" not in (await (await daemon(off)).get("/")).text
 
 
 # End to end.
@@ -628,7 +564,7 @@ async def test_answers_are_given_and_refused_with_the_reason(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
     site = await daemon(service)
-    status = (await site.get("/api/recovery")).json["systems"][0]
+    status = (await site.get("/api/v1/recovery")).json["systems"][0]
     first, second = (one["number"] for one in status["questions"])
 
     approved = await site.post("approve", **COMMAND, question=first)
@@ -647,7 +583,7 @@ async def test_answers_are_given_and_refused_with_the_reason(
     assert [(one.kind, one.question) for one in harness.journal.commands] == [
         ("approve", first), ("deny", second),
     ]  # fmt: skip
-    explained = (await site.get("/api/recovery/explain/web-02")).json
+    explained = (await site.get("/api/v1/recovery/explain/web-02")).json
     assert f"because question {second} was denied by anna: upgrade" in explained["sentence"]
 
 
@@ -669,10 +605,9 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     assert [one.kind for one in harness.journal.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
     assert harness.recovery.commands.disarm is None
-    assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
-    explained = (await site.get("/api/recovery/explain/web-01")).json
+    assert (await site.get("/api/v1/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
+    explained = (await site.get("/api/v1/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
-    assert "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/")).text
     await journal.close()
 
 
@@ -790,7 +725,7 @@ async def test_queries_at_once_are_bounded(daemon: Serving) -> None:
 
     service.vms = wait  # type: ignore[method-assign]
     site = await daemon(service)
-    waiting = [asyncio.create_task(site.get("/api/recovery/vms")) for _ in range(20)]
+    waiting = [asyncio.create_task(site.get("/api/v1/recovery/vms")) for _ in range(20)]
     done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     command = await site.post("disarm", **COMMAND)
     release.set()

@@ -48,6 +48,15 @@ class JournalRecords(NamedTuple):
     """Of operators to questions."""
 
 
+class StatusRecords(NamedTuple):
+    """What a journal knows of the states of the VMs of one system in a period."""
+
+    changes: Sequence[Change]
+    """The oldest first."""
+    polls: Sequence[datetime]
+    """When the system was polled."""
+
+
 class History(NamedTuple):
     """The recorded history of one system, oldest first."""
 
@@ -97,6 +106,7 @@ class JournalReader(Protocol):
         self, system: str, uuid: str | None = None, limit: int = 100
     ) -> Sequence[ActionRecord]: ...
     async def commands(self, system: str, limit: int = 100) -> Sequence[Command]: ...
+    async def states_since(self, system: str, time: datetime) -> StatusRecords: ...
     async def since(self, system: str, time: datetime) -> JournalRecords:
         """
         Return the records since *time*, and those before about VMs that were down then.

@@ -15,35 +15,35 @@ REPORT_SINCE = "7d"
 
 
 class SystemQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Query of ``GET /api/recovery``, and what all queries have in common."""
+    """Query of ``GET /api/v1/recovery``, and what all queries have in common."""
 
     system: str | None = None
     """The name of one system; all by default."""
 
 
 class VMsQuery(SystemQuery, frozen=True):
-    """Query of ``GET /api/recovery/vms``."""
+    """Query of ``GET /api/v1/recovery/vms``."""
 
     all: bool = False
     """Whether to include the VMs that are not in trouble."""
 
 
 class ExplainQuery(SystemQuery, frozen=True):
-    """Query of ``GET /api/recovery/explain/VM``."""
+    """Query of ``GET /api/v1/recovery/explain/VM``."""
 
     decision: Annotated[int, Meta(gt=0)] | None = None
     """The number of an earlier decision."""
 
 
 class LogQuery(SystemQuery, frozen=True):
-    """Query of ``GET /api/recovery/log``."""
+    """Query of ``GET /api/v1/recovery/log``."""
 
     vm: str | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class ReportQuery(SystemQuery, frozen=True):
-    """Query of ``GET /api/recovery/report``."""
+    """Query of ``GET /api/v1/recovery/report``."""
 
     since: str = REPORT_SINCE
     """A duration before `until`, such as ``7d``, or a time."""
@@ -52,7 +52,7 @@ class ReportQuery(SystemQuery, frozen=True):
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Body of ``POST /api/recovery/COMMAND``."""
+    """Body of ``POST /api/v1/recovery/COMMAND``."""
 
     owner: Annotated[str, Meta(max_length=100)]
     reason: Annotated[str, Meta(max_length=500)]

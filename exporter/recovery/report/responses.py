@@ -15,7 +15,7 @@ from exporter.recovery.report.summary import RecoverySummary
 
 
 class StatusResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``GET /api/recovery``."""
+    """Response of ``GET /api/v1/recovery``."""
 
     systems: Sequence[SystemRecoveryStatus]
     settings_problem: str = ""
@@ -23,31 +23,31 @@ class StatusResponse(msgspec.Struct, frozen=True, gc=False):
 
 
 class VMsResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``GET /api/recovery/vms``."""
+    """Response of ``GET /api/v1/recovery/vms``."""
 
     vms: Sequence[VMRecoveryStatus]
 
 
 class LogResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``GET /api/recovery/log``, newest first."""
+    """Response of ``GET /api/v1/recovery/log``, newest first."""
 
     events: Sequence[TimelineEvent]
 
 
 class ReportResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``GET /api/recovery/report``."""
+    """Response of ``GET /api/v1/recovery/report``."""
 
     summaries: Sequence[RecoverySummary]
 
 
 class PatternsResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``GET /api/recovery/patterns``."""
+    """Response of ``GET /api/v1/recovery/patterns``."""
 
     systems: Sequence[SystemPatterns]
 
 
 class CommandResponse(msgspec.Struct, frozen=True, gc=False):
-    """Response of ``POST /api/recovery/COMMAND``."""
+    """Response of ``POST /api/v1/recovery/COMMAND``."""
 
     commands: Sequence[CommandReceipt]
 

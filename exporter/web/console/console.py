@@ -1,29 +1,42 @@
 """What the pages of the console share: data, rendering, and forms that only operators send."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.status_history import Segment
 from exporter.console.vm_query import VMSearch
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
-from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
+from exporter.web.console.demo import DemoBanner
+from exporter.web.console.operators import Operators
+from exporter.web.console.sessions import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    Notice,
+    Session,
+    Sessions,
+    is_from_form,
+)
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, Overview, Reload
+from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
+NOTICE = "notice"
+"""The parameter of an address that names what came of a form."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -54,6 +67,8 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        facts: The daemon itself; None if it is not shown.
+        demo: The banner of the demo; None where real systems are watched.
 
     """
 
@@ -65,18 +80,28 @@ class Console:
         *,
         clock: Clock,
         sessions: Sessions,
+        operators: Operators,
         hosts: Hosts,
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        facts: DaemonInside | None = None,
+        demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
-        self.clock, self.sessions = clock, sessions
+        self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
         self.search = VMSearch()
+        self.facts = facts
+        self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether there is anything to log in for: recovery, or users that are operators."""
+        return bool(self.operators) or (self.service is not None and self.service.is_on)
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""
@@ -88,6 +113,17 @@ class Console:
     def vms(self) -> tuple[VMEntry, ...]:
         """Return the entry of each VM of every system."""
         return self._fleet.entries(self.states())
+
+    def status_history(
+        self, vms: Iterable[VMEntry]
+    ) -> Mapping[tuple[str, int], tuple[Segment, ...]]:
+        """Return the conditions of *vms* in the last 24 hours, by system and key."""
+        histories, now = self.systems.histories(), self.clock.now()
+        return {
+            (vm.system, vm.key): histories[vm.system].status(vm.key, now)
+            for vm in vms
+            if vm.system in histories
+        }
 
     async def page(
         self,
@@ -104,8 +140,11 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
+            "demo": self.demo.banner(self.states()) if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
+            "notice": self.notice(request),
+            "may_log_in": self.may_log_in,
             "settings_problem": self.reload.problem,
             "telemetry_path": self.telemetry_path,
             "version": self.version,
@@ -119,8 +158,16 @@ class Console:
                 hdrs.CACHE_CONTROL: "no-store",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "X-Frame-Options": "deny",
+                # With "no-referrer" a browser sends forms with "Origin: null", as other sites do.
+                "Referrer-Policy": "same-origin",
             },
         )
+
+    def notice(self, request: web.Request) -> Notice | None:
+        """Return what came of the form that led to this page; None if none did."""
+        session = self.sessions.session(request)
+        code = request.query.get(NOTICE, "")
+        return session.notices.get(code) if session is not None else None
 
     async def problem(self, request: web.Request, status: HTTPStatus, text: str) -> web.Response:
         """Return a page that says what is wrong with *request*."""
@@ -141,7 +188,7 @@ class Console:
                 return fields
             session = self.sessions.session(request)
             if session is None:
-                raise web.HTTPSeeOther(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
+                return see_other(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
             given = request.headers.get(CSRF_HEADER, "") or fields.get(CSRF_FIELD, "")
             if not is_from_form(session, given):
                 text = "The form is too old or of another page. Open the page again."
@@ -167,9 +214,20 @@ class Console:
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
+def leading_to(path: str, session: Session, notice: Notice) -> web.Response:
+    """Return the response to a form: the page at *path*, which shows *notice*."""
+    return see_other(f"{path}?{NOTICE}={session.keep(notice)}")
+
+
+def see_other(path: str) -> web.Response:
+    """Return the response to a form: the browser goes to *path*, of this server."""
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: str(URL(path))})
+
+
 def _way_back(request: web.Request) -> str:
-    """Return the page that a form is on: the start of its path."""
-    return "/" + request.path.strip("/").split("/")[0]
+    """Return the page that a form is on: the start of its path, if that is a page."""
+    start = "/" + request.path.strip("/").split("/")[0]
+    return start if any(start == path for path, _ in PAGES) else "/"
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:

@@ -6,27 +6,18 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.console.vm_list import CSV_PATH, VMS_PATH
-from exporter.web.console import overview, static_files, vms, vms_api
+from exporter.console.vm_list import VMS_PATH
+from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
 from exporter.web.console.console import LOGIN, Console
+from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
+from exporter.web.console.recovery_commands import install_commands
 
 EVENTS = "/events"
 LOGOUT = "/logout"
-PATHS = (
-    "/vms",
-    "/recovery",
-    "/alerts",
-    "/platform",
-    "/data",
-    LOGIN,
-    LOGOUT,
-    EVENTS,
-    VMS_PATH,
-    CSV_PATH,
-)
-"""Those that the metrics cannot have; with metrics at ``/`` there is no overview."""
+PATHS = ("/vms", "/recovery", "/alerts", "/platform", "/data", LOGIN, LOGOUT, EVENTS, BREAK)
+"""The metrics cannot be there, nor below; with metrics at ``/`` there is no overview."""
 
 Show = Callable[[Console, web.Request], Awaitable[web.Response]]
 
@@ -53,11 +44,16 @@ def install_console(
     if console.telemetry_path != "/":
         get("/", overview.show)
     get(vms.PATH, vms.show)
-    get(VMS_PATH, vms_api.as_json)
-    get(CSV_PATH, vms_api.as_csv)
+    get(VMS_PATH, vms_api.show)
+    get("/data", data.show)
+    get(recovery.PATH, recovery.show)
+    get(f"{recovery.PATH}/log", recovery_log.show)
+    install_commands(app, console)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
-    router.add_post(LOGOUT, limited(login.log_out))
+    router.add_post(LOGOUT, limited(console.form(login.log_out)))
+    if console.demo is not None:
+        router.add_post(BREAK, limited(partial(console.demo.act, console)))
     app.on_shutdown.append(live.shut_down)

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from exporter.formatting import ago, counted, span
+from exporter.formatting import ago, counted, lasting, span, until
 from exporter.web.console.static_files import address
 
 FOLDER = Path(__file__).with_name("templates")
@@ -73,10 +73,12 @@ _ENVIRONMENT.filters |= {
     "code": code,
     "counted": counted,
     "iso": iso,
+    "lasting": lasting,
     "number": number,
     "percent": percent,
     "size": size,
     "span": span,
+    "until": until,
     "utc": utc,
     "words": words,
 }

@@ -11,8 +11,10 @@ import msgspec
 from aiohttp import web
 
 from exporter.console.fleet import VMEntry
+from exporter.console.history_bar import HEIGHT, WIDTH, history_bar
+from exporter.console.tones import OF_RECOVERY
 from exporter.console.vm_condition import Condition
-from exporter.console.vm_list import CSV_PATH, VMS_PATH
+from exporter.console.vm_list import VMS_PATH
 from exporter.console.vm_query import (
     CHOICES,
     FILTERS,
@@ -20,6 +22,7 @@ from exporter.console.vm_query import (
     PAGE_SIZE,
     FoundVMs,
     InvalidQueryError,
+    ListFormat,
     VMQuery,
     parse_query,
     query_string,
@@ -50,7 +53,7 @@ class Column(NamedTuple):
     """A column of the table."""
 
     key: str
-    """What it is sorted by."""
+    """What it is sorted by; empty if it is not sorted by it."""
     title: str
     is_number: bool = False
     """It is first sorted in descending order."""
@@ -59,6 +62,7 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("condition", "Condition"),
     Column("name", "Name"),
+    Column("", "Last 24 h"),
     Column("status", "Status"),
     Column("node", "Node"),
     Column("cluster", "Cluster"),
@@ -83,13 +87,8 @@ SORTS = (
     ("recovery", "Recovery state"),
 )
 """What a screen that is too narrow for the heads of columns offers."""
-TONES = {
-    state: {"good": "ok", "moving": "pending", "quiet": "", "warn": "warning", "bad": "critical"}[
-        tone
-    ]
-    for state, tone in STATES.items()
-}
-"""The class of each recovery state."""
+TONES = {state: OF_RECOVERY[tone] for state, tone in STATES.items()}
+"""Of each recovery state."""
 
 
 class Heading(NamedTuple):
@@ -97,6 +96,7 @@ class Heading(NamedTuple):
 
     column: Column
     href: str
+    """Where the table is sorted by it; empty if it never is."""
     order: str
     """``ascending`` or ``descending`` if the table is sorted by it; else empty."""
 
@@ -118,7 +118,7 @@ async def show(console: Console, request: web.Request) -> web.Response:
         query = parse_query(request.query.items(), ignore_unknown=True)
     except InvalidQueryError as error:
         return await console.problem(request, HTTPStatus.BAD_REQUEST, f"{error}.")
-    query = msgspec.structs.replace(query, per_page=PAGE_SIZE)
+    query = msgspec.structs.replace(query, per_page=PAGE_SIZE, format=ListFormat.JSON)
     vms = console.vms()
     response = await console.page(
         request,
@@ -150,7 +150,7 @@ def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mappi
     if found.page > found.pages:
         query = msgspec.structs.replace(query, page=found.pages)
         found = msgspec.structs.replace(found, page=found.pages)
-    everything = query_string(msgspec.structs.replace(query, page=1))
+    everything = msgspec.structs.replace(query, page=1, format=ListFormat.CSV)
     filters = list(_filters(vms, query))
     return {
         "query": query,
@@ -169,9 +169,14 @@ def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mappi
         "tones": TONES,
         "headings": [_heading(column, query) for column in COLUMNS],
         "several_systems": len({vm.system for vm in vms}) > 1,
-        "csv": f"{CSV_PATH}?{everything}",
+        "csv": f"{VMS_PATH}?{query_string(everything)}",
         "json": f"{VMS_PATH}?{query_string(query)}",
         "vm_address": vm_address,
+        "bars": {
+            name: history_bar(segments)
+            for name, segments in console.status_history(found.shown).items()
+        },
+        "bar_size": f"0 0 {WIDTH} {HEIGHT}",
         "tag_address": lambda tag: address(VMQuery(tag=tag)),
     }
 
@@ -220,6 +225,8 @@ def _present(vms: Iterable[VMEntry]) -> Mapping[str, Counter[str]]:
 
 
 def _heading(column: Column, query: VMQuery) -> Heading:
+    if not column.key:
+        return Heading(column, "", "")
     ascending, descending = column.key, f"-{column.key}"
     orders = {ascending: "ascending", descending: "descending"}
     first, second = (descending, ascending) if column.is_number else (ascending, descending)

@@ -5,36 +5,23 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import hdrs, web
 
+from exporter.console.fleet import VMEntry
 from exporter.console.vm_list import list_response, vms_csv
-from exporter.console.vm_query import FoundVMs, InvalidQueryError, parse_query
+from exporter.console.vm_query import InvalidQueryError, ListFormat, VMQuery, parse_query
 from exporter.executor import run_in_thread
 from exporter.formatting import nearest_or_all
 from exporter.recovery.report.responses import ErrorResponse
 from exporter.web.console.console import Console
 
-FORMATS = ("json", "csv")
+JSON = "application/json"
+CSV = "text/csv"
+AS_FILE = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="vms.csv"'}
 
 
-async def as_json(console: Console, request: web.Request) -> web.Response:
-    """Respond with a page of the VMs that fit; with ``format=csv``, with all of them as CSV."""
-    parameters = [pair for pair in request.query.items() if pair[0] != "format"]
-    form = request.query.get("format", "json")
-    if form not in FORMATS:
-        text = f"the parameter format is {form!r}; it is one of {', '.join(FORMATS)}"
-        return _error(400, text)
-    return await _respond(console, parameters, is_csv=form == "csv")
-
-
-async def as_csv(console: Console, request: web.Request) -> web.Response:
-    """Respond with all VMs that fit, as CSV."""
-    return await _respond(console, list(request.query.items()), is_csv=True)
-
-
-async def _respond(
-    console: Console, parameters: list[tuple[str, str]], *, is_csv: bool
-) -> web.Response:
+async def show(console: Console, request: web.Request) -> web.Response:
+    """Respond with a page of the VMs that fit, or with all of them as CSV."""
     try:
-        query = parse_query(parameters)
+        query = parse_query(request.query.items())
     except InvalidQueryError as error:
         return _error(400, str(error))
     systems = [state.report.system_name for state in console.states()]
@@ -42,20 +29,21 @@ async def _respond(
         known = nearest_or_all(query.system, systems)
         return _error(404, f"no system is named {query.system!r}{known}")
     vms = console.vms()
+    if query.format is ListFormat.CSV:
+        return _response(await run_in_thread(_csv, console, vms, query), CSV, headers=AS_FILE)
+    return _response(await run_in_thread(_json, console, vms, query), JSON)
 
-    def found() -> FoundVMs:
-        return console.search.find(vms, query)
 
-    if is_csv:
-        text = await run_in_thread(lambda: vms_csv(found().vms))
-        headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="vms.csv"'}
-        return _response(text.encode(), "text/csv", headers=headers)
-    body = await run_in_thread(lambda: msgspec.json.encode(list_response(found())))
-    return _response(body, "application/json")
+def _csv(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> bytes:
+    return vms_csv(console.search.find(vms, query).vms).encode()
+
+
+def _json(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> bytes:
+    return msgspec.json.encode(list_response(console.search.find(vms, query)))
 
 
 def _error(status: int, text: str) -> web.Response:
-    return _response(msgspec.json.encode(ErrorResponse(text)), "application/json", status=status)
+    return _response(msgspec.json.encode(ErrorResponse(text)), JSON, status=status)
 
 
 def _response(
@@ -65,6 +53,6 @@ def _response(
         body=body,
         status=status,
         content_type=content_type,
-        charset="utf-8" if content_type == "text/csv" else None,
+        charset="utf-8" if content_type == CSV else None,
         headers={hdrs.CACHE_CONTROL: "no-store", **(headers or {})},
     )
