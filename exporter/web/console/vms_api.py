@@ -15,7 +15,7 @@ from exporter.web.console.console import Console
 
 JSON = "application/json"
 CSV = "text/csv"
-AS_FILE = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="vms.csv"'}
+AS_FILE: Mapping[str, str] = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="vms.csv"'}
 
 
 async def show(console: Console, request: web.Request) -> web.Response:
