@@ -13,10 +13,12 @@ from exporter.clock import Clock
 from exporter.console.health import reason_of, state_of
 from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
+from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
+from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
 from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
@@ -220,6 +222,7 @@ class _Endpoints(NamedTuple):
         app.router.add_post(RELOAD, self.reload_settings)
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
+        app.router.add_get(OPENAPI, self.limited(_openapi))
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
 
     def install_console(
@@ -371,6 +374,15 @@ async def _guest_targets(
         return _plain(_one_line(str(error)), status=503), None
     headers = {hdrs.CACHE_CONTROL: "no-store"}
     return web.Response(body=found, content_type="application/json", headers=headers), None
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - reads the sources
+
+    body = await run_in_thread(openapi_json)
+    return web.Response(
+        body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
+    )
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:
