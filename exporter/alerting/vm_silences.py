@@ -171,6 +171,8 @@ class VMSilences:
         self._clock = clock
         self._former: Sequence[SilencesResponse] = ()
         """What Alertmanagers said that are no longer used."""
+        self.all: Sequence[SilenceInterval] = ()
+        """Every silence of every Alertmanager, also of other alerts."""
         self._intervals: Sequence[SilenceInterval] = ()
         self.use(pollers, settings)
 
@@ -198,8 +200,8 @@ class VMSilences:
         if None not in responses:
             self._former = ()
         present = [one for one in responses if one is not None]
-        intervals = silence_intervals([*self._former, *present])
-        self._intervals = [one for one in intervals if may_hold_vms(one.silence)]
+        self.all = silence_intervals([*self._former, *present])
+        self._intervals = [one for one in self.all if may_hold_vms(one.silence)]
 
     @property
     def unknown(self) -> str:
