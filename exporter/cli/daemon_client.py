@@ -188,7 +188,7 @@ class DaemonClient:
                     f"{self._address} has no recovery API: recovery is off, or it is not a "
                     "Vergewatch daemon"
                 )
-            case 503 if text:
+            case 429 | 503 if text:
                 return UnavailableError(text)
             case status if text:
                 return ConfigError(text)

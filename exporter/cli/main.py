@@ -271,7 +271,7 @@ def docs(page: Path) -> None:
     """Print *page*, a file of docs/, with its generated parts updated."""
     from exporter.cli import reference
 
-    typer.echo(reference.updated(page.read_text()), nl=False)
+    typer.echo(reference.updated(page), nl=False)
 
 
 @command.callback(invoke_without_command=True)

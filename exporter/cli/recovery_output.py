@@ -17,7 +17,6 @@ from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
-    CommandReceipt,
     SystemPatterns,
     SystemRecoveryStatus,
     TemplateStatus,
@@ -26,6 +25,7 @@ from exporter.recovery.model.views import (
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.presentation import Tone, present_readiness, present_state
+from exporter.recovery.report.receipts import receipt_text
 from exporter.recovery.report.responses import (
     CommandResponse,
     LogResponse,
@@ -53,16 +53,6 @@ STYLES: Mapping[Tone, str] = {
     Tone.BAD: "bold red",
 }
 EVENT_STYLES = {"action": "cyan", "command": "bold"}
-RESULTS = {
-    "pause": "recovery is paused",
-    "resume": "no pause is in force",
-    "disarm": "recovery is disarmed until an operator arms it",
-    "arm": "no disarm is in force",
-    "accept": "the current inventory is accepted as correct",
-    "clear": "the restart budget of {vm} is refilled",
-    "teach": "rows like “{template}” mean {means}",
-    "forget": "“{template}” is forgotten",
-}
 
 
 def print_explanation(found: Explanation, *, asked: str, earlier: bool = False) -> None:
@@ -273,20 +263,7 @@ def print_receipts(answer: CommandResponse) -> None:
     """Print the effect of a command in each system."""
     console = new_console()
     for receipt in answer.commands:
-        console.print(Text(shown(_result(receipt))), soft_wrap=True)
-
-
-def _result(receipt: CommandReceipt) -> str:
-    """Return the effect of a command, and the readiness, which may follow from another command."""
-    result = receipt.result or RESULTS.get(receipt.kind, receipt.kind).format(
-        vm=receipt.vm, template=receipt.template, means=receipt.means
-    )
-    duration = f" for {lasting(receipt.seconds)}" if receipt.seconds is not None else ""
-    if receipt.kind == "pause" and (receipt.paused_seconds or 0.0) > (receipt.seconds or 0.0) + 1:
-        left = lasting(receipt.paused_seconds or 0.0)
-        result, duration = f"recovery stays paused for {left}, by an earlier, longer pause", ""
-    readiness = present_readiness(receipt.readiness).label
-    return f"{receipt.system}: {result}{duration}; readiness: {readiness} ({receipt.because})"
+        console.print(Text(shown(receipt_text(receipt))), soft_wrap=True)
 
 
 def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:

@@ -306,6 +306,8 @@ class RecoveryService:
             questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
             unseen=_unseen(recovery, self._clock.now()),
+            circuit_breaker=recovery.state.breaker.breaker_state.value,
+            outage=len(recovery.state.breaker.outage),
         )
 
     def _context(

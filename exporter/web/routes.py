@@ -13,10 +13,12 @@ from exporter.clock import Clock
 from exporter.console.health import reason_of, state_of
 from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
+from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
+from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
 from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
@@ -35,6 +37,7 @@ from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
+    Alerts,
     CountRefusal,
     DaemonInside,
     Demo,
@@ -98,6 +101,7 @@ def make_app(
     guests: GuestTargets | None = None,
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    alerts: Alerts | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -122,6 +126,7 @@ def make_app(
         guests: Service discovery; without it, there is none.
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        alerts: The alerts of the daemon, and silences; without it, none are shown.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -155,7 +160,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -217,6 +222,7 @@ class _Endpoints(NamedTuple):
         app.router.add_post(RELOAD, self.reload_settings)
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
+        app.router.add_get(OPENAPI, self.limited(_openapi))
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
 
     def install_console(
@@ -226,6 +232,7 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        alerts: Alerts | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -240,6 +247,7 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            alerts=alerts,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
@@ -366,6 +374,15 @@ async def _guest_targets(
         return _plain(_one_line(str(error)), status=503), None
     headers = {hdrs.CACHE_CONTROL: "no-store"}
     return web.Response(body=found, content_type="application/json", headers=headers), None
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - reads the sources
+
+    body = await run_in_thread(openapi_json)
+    return web.Response(
+        body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
+    )
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:

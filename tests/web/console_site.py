@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.model import Retried
 from exporter.web.console.sessions import COOKIE
 from exporter.web.ports import Refusal
 from exporter.web.reloadable_config import ReloadableWebConfig
@@ -87,6 +88,11 @@ class Site:
             yield Browser(self.url, http)
 
 
+def retried(system: str) -> Retried:
+    """Return that nothing was refused."""
+    return Retried(system, refused=False, in_seconds=None)
+
+
 @asynccontextmanager
 async def console_site(
     clock: Clock, service: Any = None, *, web_config: Path | None = None, **more: Any
@@ -104,6 +110,7 @@ async def console_site(
         service=service,
         recovery_token=site.secret,
         refused=refused.append,
+        retry=retried,
         **more,
     )
     async with serving(app, Listen("127.0.0.1", 0)) as where:

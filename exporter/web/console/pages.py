@@ -6,11 +6,16 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.console import data, overview, static_files
+from exporter.console.vm_list import VMS_PATH
+from exporter.web.alerts import AlertsAPI, AlertViews
+from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
+from exporter.web.console.alerts import PATH as ALERTS
+from exporter.web.console.alerts import AlertsPage
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
+from exporter.web.console.recovery_commands import install_commands
 
 EVENTS = "/events"
 LOGOUT = "/logout"
@@ -41,7 +46,17 @@ def install_console(
 
     if console.telemetry_path != "/":
         get("/", overview.show)
+    get(vms.PATH, vms.show)
+    get(VMS_PATH, vms_api.show)
     get("/data", data.show)
+    get(recovery.PATH, recovery.show)
+    get(f"{recovery.PATH}/log", recovery_log.show)
+    install_commands(app, console)
+    views = AlertViews(console.alerts, console.vms, console.clock)
+    alerts = AlertsPage(console, views)
+    router.add_get(ALERTS, limited(alerts.show))
+    alerts.install_forms(app)
+    AlertsAPI(views).install(app, limited)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
