@@ -225,7 +225,7 @@ class Alerting:
         self.store = before.evaluate(
             reports,
             settings.limits,
-            settings.runbooks,
+            settings.links,
             now=self._clock.now(),
             at=self._clock.monotonic(),
         )
