@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from exporter.console.vm_list import VMS_PATH, VMListResponse
+from exporter.console.vm_query import VMQuery
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.model import Retried, RetryBody
 from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind
@@ -78,6 +80,7 @@ COMMANDS: Mapping[CommandKind, str] = {
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", OPENAPI, "This document", Document),
     _get(DOCTOR_PATH, "The results of the doctor", DoctorResponse, DoctorQuery),
+    _get(VMS_PATH, "The VMs that fit a query", VMListResponse, VMQuery)._replace(also="text/csv"),
     _get(RECOVERY, "The state of recovery in each system", StatusResponse, SystemQuery),
     _get(f"{RECOVERY}/vms", "The VMs in trouble, the most urgent first", VMsResponse, VMsQuery),
     _get(f"{RECOVERY}/explain/{{vm}}", "Why a VM is acted on or not", Explanation, ExplainQuery),

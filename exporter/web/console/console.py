@@ -12,6 +12,7 @@ from yarl import URL
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
 from exporter.console.status_history import Segment
+from exporter.console.vm_query import VMSearch
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
@@ -90,6 +91,7 @@ class Console:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
+        self.search = VMSearch()
         self.facts = facts
         self.demo = demo
         self._fleet = Fleet()
@@ -138,7 +140,7 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
-            "demo": self.demo.banner() if self.demo is not None else None,
+            "demo": self.demo.banner(self.states()) if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
             "notice": self.notice(request),

@@ -6,7 +6,8 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.console import data, overview, recovery, recovery_log, static_files
+from exporter.console.vm_list import VMS_PATH
+from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
@@ -42,6 +43,8 @@ def install_console(
 
     if console.telemetry_path != "/":
         get("/", overview.show)
+    get(vms.PATH, vms.show)
+    get(VMS_PATH, vms_api.show)
     get("/data", data.show)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)

@@ -45,6 +45,11 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+def words(name: str) -> str:
+    """Return *name*, such as ``logs_unclear``, as words."""
+    return name.replace("_", " ")
+
+
 def iso(time: datetime) -> str:
     """Return *time* in UTC as ISO 8601, which the page's script shows in the browser's zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -75,6 +80,7 @@ _ENVIRONMENT.filters |= {
     "span": span,
     "until": until,
     "utc": utc,
+    "words": words,
 }
 _ENVIRONMENT.globals |= {"static": address}
 
