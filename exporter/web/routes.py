@@ -37,6 +37,7 @@ from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
+    Alerts,
     CountRefusal,
     DaemonInside,
     Demo,
@@ -100,6 +101,7 @@ def make_app(
     guests: GuestTargets | None = None,
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    alerts: Alerts | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -124,6 +126,7 @@ def make_app(
         guests: Service discovery; without it, there is none.
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        alerts: The alerts of the daemon, and silences; without it, none are shown.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -157,7 +160,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -229,6 +232,7 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        alerts: Alerts | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -243,6 +247,7 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            alerts=alerts,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(

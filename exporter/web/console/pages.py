@@ -7,7 +7,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from exporter.console.vm_list import VMS_PATH
+from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
+from exporter.web.console.alerts import PATH as ALERTS
+from exporter.web.console.alerts import AlertsPage
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
@@ -49,6 +52,11 @@ def install_console(
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     install_commands(app, console)
+    views = AlertViews(console.alerts, console.vms, console.clock)
+    alerts = AlertsPage(console, views)
+    router.add_get(ALERTS, limited(alerts.show))
+    alerts.install_forms(app)
+    AlertsAPI(views).install(app, limited)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream, allow_head=False)
     router.add_get(LOGIN, limited(login.show))
