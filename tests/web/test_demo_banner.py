@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from exporter.console.system_history import SystemHistory
 from exporter.model import RecoveryReport, SystemReport, SystemState
 from exporter.web.ports import Demo, DemoAction, DemoEvent
 from exporter.web.routes import make_app
@@ -60,6 +61,9 @@ class DemoOverview:
 
     def states(self) -> Sequence[SystemState]:
         return [SystemState(None, report) for report in self.reports()]
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        return {}
 
 
 class Site:
