@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from exporter.clock import Clock
 from exporter.model import SystemState
 from exporter.web.connections import waiting
+from exporter.web.console.shared_pages import shown
 from exporter.web.delivery import STALL_SECONDS
 from exporter.web.ports import CountRefusal, Refusal
 from exporter.web.slots import Slots
@@ -132,10 +133,7 @@ class Live:
 
     def _seen(self) -> list[object]:
         """Return what is replaced by each poll, and by each change of recovery."""
-        found: list[object] = []
-        for state in self._states():
-            found += (state.inventory, state.report.recovery)
-        return found
+        return shown(self._states())
 
 
 def _is_gone(request: web.Request) -> bool:

@@ -16,6 +16,7 @@ from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 from exporter.web.console.recovery_commands import install_commands
+from exporter.web.console.shared_pages import Render, SharedPages
 
 EVENTS = "/events"
 LOGOUT = "/logout"
@@ -31,18 +32,23 @@ def install_console(
     login: Login,
     live: Live,
     limited: Callable[[Handler], Handler],
+    shared: Callable[[SharedPages, Render], Handler],
 ) -> None:
     """
     Add the routes of the console to *app*.
 
     Args:
         limited: Bounds how many pages are rendered at once.
+        shared: The same, and lets visitors share the pages of the last second.
 
     """
     router = app.router
+    # What a visitor of the demo has just done is seen at once.
+    pages = None if console.demo is not None else SharedPages(console.states, console.clock)
 
     def get(path: str, show: Show) -> None:
-        router.add_get(path, limited(partial(show, console)))
+        render = partial(show, console)
+        router.add_get(path, limited(render) if pages is None else shared(pages, render))
 
     if console.telemetry_path != "/":
         get("/", overview.show)
