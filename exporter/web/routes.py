@@ -255,7 +255,7 @@ class _Endpoints(NamedTuple):
             app,
             console,
             Login(console, attempts, self.clock),
-            Live(self.overview.states, self.clock, self.refused),
+            Live(console.states, self.clock, self.refused),
             self.limited,
             self.shared,
         )

@@ -74,7 +74,7 @@ def install_console(
     alerts.install_forms(app)
     AlertsAPI(views).install(app, limited)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
-    router.add_get(EVENTS, live.stream)
+    router.add_get(EVENTS, live.stream, allow_head=False)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
     router.add_post(LOGOUT, limited(console.form(login.log_out)))
