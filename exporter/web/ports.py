@@ -214,6 +214,8 @@ class Refusal(StrEnum):
     SCRAPES = "scrapes"
     VIEWS = "views"
     """Too many queries and pages at once."""
+    STREAMS = "streams"
+    """Too many pages that follow the polls."""
     RELOADS = "reloads"
     HOST = "host"
     """A command or reload under a foreign host name."""

@@ -29,6 +29,7 @@ from exporter.web.console.login import Login
 from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
+from exporter.web.console.shared_pages import Render, SharedPages
 from exporter.web.console.static_files import ROOT as STATIC
 from exporter.web.console.static_files import static_files
 from exporter.web.delivery import Delivery
@@ -254,8 +255,9 @@ class _Endpoints(NamedTuple):
             app,
             console,
             Login(console, attempts, self.clock),
-            Live(self.overview.states, self.clock, self.refused),
+            Live(console.states, self.clock, self.refused),
             self.limited,
+            self.shared,
         )
 
     def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
@@ -299,6 +301,23 @@ class _Endpoints(NamedTuple):
                 response = await handler(request)
                 await self.deliver(request, response)
                 return response
+
+        return handle
+
+    def shared(self, pages: SharedPages, render: Render) -> Handler:
+        """Return the handler of a page that holds a place only while it is rendered."""
+        alone = self.limited(render)
+
+        async def in_a_place(request: web.Request) -> web.Response:
+            with self.views.taken(request):
+                return await render(request)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if not pages.has(request):
+                return await alone(request)
+            response = await pages.response(request, in_a_place)
+            await self.deliver(request, response)
+            return response
 
         return handle
 
