@@ -277,6 +277,8 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """The guard that forbids an action on a VM that crashed."""
     blocking_row: str = ""
     """The log row that makes the cause unknown, and how to teach its meaning; else empty."""
+    blocking_template: str = ""
+    """The template of that row."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):
@@ -389,3 +391,17 @@ class SystemState(NamedTuple):
 
     inventory: Inventory | None
     report: SystemReport
+
+
+class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/v1/systems/SYSTEM/retry``: the system is in the path."""
+
+
+class Retried(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``POST /api/v1/systems/SYSTEM/retry``."""
+
+    system: str
+    refused: bool
+    """Whether VergeOS refused the credentials; else there is nothing to try again."""
+    in_seconds: float | None
+    """When they are tried again; None if they were not refused."""

@@ -127,7 +127,9 @@ async def _run_until(
             refused=refused,
             vendor=vendor,
             guests=guests,
+            retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
+            alerts=alerting,
             demo=demo,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:

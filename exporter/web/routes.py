@@ -13,11 +13,14 @@ from exporter.clock import Clock
 from exporter.console.health import reason_of, state_of
 from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
+from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
+from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
+from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
 from exporter.web.console.demo import DemoBanner
@@ -26,6 +29,7 @@ from exporter.web.console.login import Login
 from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
+from exporter.web.console.shared_pages import Render, SharedPages
 from exporter.web.console.static_files import ROOT as STATIC
 from exporter.web.console.static_files import static_files
 from exporter.web.delivery import Delivery
@@ -34,6 +38,7 @@ from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
+    Alerts,
     CountRefusal,
     DaemonInside,
     Demo,
@@ -48,6 +53,7 @@ from exporter.web.ports import (
     no_token,
 )
 from exporter.web.reloads import Reloads
+from exporter.web.retry import Retry, RetryAPI
 from exporter.web.slots import Slots
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
@@ -94,7 +100,9 @@ def make_app(
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    alerts: Alerts | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -117,7 +125,9 @@ def make_app(
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        alerts: The alerts of the daemon, and silences; without it, none are shown.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -125,7 +135,7 @@ def make_app(
 
     """
     check_telemetry_path(telemetry_path)
-    app = web.Application(client_max_size=recovery.BODY_BYTES)
+    app = web.Application(client_max_size=BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
     deliver = Delivery(clock, refused)
     app.on_shutdown.append(deliver.shut_down)
@@ -151,8 +161,11 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts)
-    endpoints.install_recovery(app, recovery_token, attempts)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts)
+    checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
+    endpoints.install_recovery(app, checks)
+    if retry is not None:
+        RetryAPI(retry, checks).install(app)
     return app
 
 
@@ -210,6 +223,7 @@ class _Endpoints(NamedTuple):
         app.router.add_post(RELOAD, self.reload_settings)
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
+        app.router.add_get(OPENAPI, self.limited(_openapi))
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
 
     def install_console(
@@ -219,6 +233,7 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        alerts: Alerts | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -233,31 +248,22 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            alerts=alerts,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
             app,
             console,
             Login(console, attempts, self.clock),
-            Live(self.overview.states, self.clock, self.refused),
+            Live(console.states, self.clock, self.refused),
             self.limited,
+            self.shared,
         )
 
-    def install_recovery(
-        self, app: web.Application, token: TokenSource, attempts: Attempts
-    ) -> None:
+    def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
         """Add the routes that show and control recovery to *app*, if there is one."""
-        if self.service is None:
-            return
-        recovery.RecoveryAPI(
-            self.service,
-            token,
-            self.reload,
-            hosts=self.hosts,
-            attempts=attempts,
-            clock=self.clock,
-            refused=self.refused,
-        ).install(app, self.limited)
+        if self.service is not None:
+            recovery.RecoveryAPI(self.service, self.reload, checks).install(app, self.limited)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self.scrapes.taken(request):
@@ -295,6 +301,23 @@ class _Endpoints(NamedTuple):
                 response = await handler(request)
                 await self.deliver(request, response)
                 return response
+
+        return handle
+
+    def shared(self, pages: SharedPages, render: Render) -> Handler:
+        """Return the handler of a page that holds a place only while it is rendered."""
+        alone = self.limited(render)
+
+        async def in_a_place(request: web.Request) -> web.Response:
+            with self.views.taken(request):
+                return await render(request)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if not pages.has(request):
+                return await alone(request)
+            response = await pages.response(request, in_a_place)
+            await self.deliver(request, response)
+            return response
 
         return handle
 
@@ -370,6 +393,15 @@ async def _guest_targets(
         return _plain(_one_line(str(error)), status=503), None
     headers = {hdrs.CACHE_CONTROL: "no-store"}
     return web.Response(body=found, content_type="application/json", headers=headers), None
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - reads the sources
+
+    body = await run_in_thread(openapi_json)
+    return web.Response(
+        body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
+    )
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:

@@ -38,8 +38,8 @@ from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
 from exporter.web import server
 from exporter.web.attempts import SLOWED_SECONDS
+from exporter.web.commands import BODY_BYTES
 from exporter.web.ports import Refusal
-from exporter.web.recovery import BODY_BYTES
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -96,9 +96,9 @@ class StubService:
                            sentence=f"{vm} is down.")  # fmt: skip
 
     async def log(
-        self, vm: str | None = None, system: str | None = None, *, limit: int
+        self, vm: str | None = None, system: str | None = None, *, limit: int, since: str = ""
     ) -> Sequence[TimelineEvent]:
-        self._note("log", vm, system, limit)
+        self._note("log", vm, system, limit, *filter(None, [since]))
         return [
             TimelineEvent(time=NOW, system="production", vm="web-01", kind="change", text="a → b")
         ]

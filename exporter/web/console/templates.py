@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from exporter.formatting import ago, counted, span, until
+from exporter.formatting import ago, counted, lasting, span, until
 from exporter.web.console.static_files import address
 
 FOLDER = Path(__file__).with_name("templates")
@@ -45,6 +45,11 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+def words(name: str) -> str:
+    """Return *name*, such as ``logs_unclear``, as words."""
+    return name.replace("_", " ")
+
+
 def iso(time: datetime) -> str:
     """Return *time* in UTC as ISO 8601, which the page's script shows in the browser's zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -74,6 +79,7 @@ _ENVIRONMENT.filters |= {
     "code": code,
     "counted": counted,
     "iso": iso,
+    "lasting": lasting,
     "number": number,
     "percent": percent,
     "size": size,
@@ -81,6 +87,7 @@ _ENVIRONMENT.filters |= {
     "until": until,
     "utc": utc,
     "utc_near": utc_near,
+    "words": words,
 }
 _ENVIRONMENT.globals |= {"static": address}
 

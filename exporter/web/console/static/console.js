@@ -26,18 +26,19 @@
   }
 
   // A refresh must not take away what someone is typing, nor a dialog that is open.
-  function isBusy() {
+  function isBusy(part) {
     const active = document.activeElement;
-    const content = document.getElementById("content");
+    const fields = [...part.querySelectorAll("input, textarea")];
     return Boolean(
-      content.querySelector("dialog[open], details[data-keep][open]") ||
-      (active && active.matches("input, textarea, select") && content.contains(active))
+      part.querySelector("dialog[open], details[data-keep][open]") ||
+      fields.some((field) => field.value !== field.defaultValue) ||
+      (active && active.matches("input, textarea, select") && part.contains(active))
     );
   }
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const trigger = event.detail.requestConfig.triggeringEvent;
-    if (trigger && trigger.type === "sse:poll" && (isBusy() || document.hidden)) {
+    if (trigger && trigger.type === "sse:poll" && (isBusy(event.detail.target) || document.hidden)) {
       event.preventDefault();
     }
   });
