@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from exporter.console import links
 from exporter.console.fleet import VMEntry
+from exporter.console.recovery_groups import Reason
 from exporter.console.tones import tone_of_condition
 from exporter.console.vm_condition import Condition
-from exporter.recovery.model.cases import Cause
-from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
-from exporter.recovery.report.messages import CAUSES, REASONS
 from exporter.recovery.report.presentation import URGENCY
 
 TOGETHER = timedelta(minutes=2)
@@ -27,14 +25,6 @@ _FIELDS: Mapping[Condition, Mapping[str, Callable[[VMEntry], str]]] = {
     Condition.UNKNOWN: {},
 }
 """By condition, what its groups differ in: parameters of the list of VMs."""
-_OWN_WORDS: Mapping[str, str] = {
-    GuardName.MODE_PERMITS: "the mode permits no action",
-    GuardName.NOT_PAUSED: "recovery is paused",
-    GuardName.NOT_SILENCED: "silenced in Alertmanager",
-    GuardName.ENROLLED: "not enrolled in recovery",
-    GuardName.CIRCUIT_BREAKER_CLOSED: "circuit breaker not closed",
-}
-"""Of guards whose reason is nothing but its detail, which differs between VMs, or long."""
 _STATES: Mapping[str, str] = {
     State.SUSPECT: "being diagnosed",
     State.PLATFORM: "VergeOS is to restart them",
@@ -126,11 +116,7 @@ def _reason(condition: Condition, filters: Mapping[str, str]) -> str:
     guard, cause, state = (filters.get(name, "") for name in ("guard", "cause", "state"))
     if state in _STATES:
         return _STATES[state]
-    if guard in _OWN_WORDS:
-        return _OWN_WORDS[guard]
-    if guard in REASONS:
-        return REASONS[GuardName(guard)].partition(": {detail}")[0]
-    return CAUSES[Cause(cause)] if cause in CAUSES else guard or cause or state
+    return Reason(state, guard, "" if guard else cause, "").text
 
 
 def _age(vm: VMEntry) -> tuple[bool, float, str, int]:
