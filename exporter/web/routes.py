@@ -29,6 +29,7 @@ from exporter.web.console.login import Login
 from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
+from exporter.web.console.shared_pages import Render, SharedPages
 from exporter.web.console.static_files import ROOT as STATIC
 from exporter.web.console.static_files import static_files
 from exporter.web.delivery import Delivery
@@ -37,6 +38,7 @@ from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
+    Alerts,
     CountRefusal,
     DaemonInside,
     Demo,
@@ -100,6 +102,7 @@ def make_app(
     guests: GuestTargets | None = None,
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    alerts: Alerts | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -124,6 +127,7 @@ def make_app(
         guests: Service discovery; without it, there is none.
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        alerts: The alerts of the daemon, and silences; without it, none are shown.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -157,7 +161,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -229,6 +233,7 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        alerts: Alerts | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -243,14 +248,16 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            alerts=alerts,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
             app,
             console,
             Login(console, attempts, self.clock),
-            Live(self.overview.states, self.clock, self.refused),
+            Live(console.states, self.clock, self.refused),
             self.limited,
+            self.shared,
         )
 
     def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
@@ -294,6 +301,23 @@ class _Endpoints(NamedTuple):
                 response = await handler(request)
                 await self.deliver(request, response)
                 return response
+
+        return handle
+
+    def shared(self, pages: SharedPages, render: Render) -> Handler:
+        """Return the handler of a page that holds a place only while it is rendered."""
+        alone = self.limited(render)
+
+        async def in_a_place(request: web.Request) -> web.Response:
+            with self.views.taken(request):
+                return await render(request)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if not pages.has(request):
+                return await alone(request)
+            response = await pages.response(request, in_a_place)
+            await self.deliver(request, response)
+            return response
 
         return handle
 

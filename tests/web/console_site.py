@@ -1,8 +1,8 @@
 """A served console, and a browser without a screen: it keeps cookies and sends what forms hold."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,7 @@ class Site:
         self.refused = refused
         self.token: str | None = TOKEN
         """None: it cannot be read."""
+        self.close: Callable[[], Awaitable[None]]
 
     def secret(self) -> SecretStr:
         """Return the recovery token."""
@@ -113,6 +114,8 @@ async def console_site(
         retry=retried,
         **more,
     )
-    async with serving(app, Listen("127.0.0.1", 0)) as where:
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(serving(app, Listen("127.0.0.1", 0)))
         site.url = f"http://127.0.0.1:{where.port}"
+        site.close = stack.aclose
         yield site

@@ -8,13 +8,13 @@ import aiohttp
 import msgspec
 import pytest
 
-from exporter.model import RecoveryReport, SystemReport, SystemState
+from exporter.model import RecoveryReport, SystemReport
 from exporter.web.ports import Demo, DemoAction, DemoEvent
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.conftest import Serve
 from tests.web.samples import NOW, HandClock, system
-from tests.web.site import StubPages, StubReload
+from tests.web.site import StubOverview, StubPages, StubReload
 
 
 class StubDemo:
@@ -35,10 +35,11 @@ class StubDemo:
         self.done.append(action)
 
 
-class DemoOverview:
+class DemoOverview(StubOverview):
     """One system, in which recovery is as ready as a test says."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.readiness: str | None = "active"
 
     def reports(self) -> Sequence[SystemReport]:
@@ -57,9 +58,6 @@ class DemoOverview:
             inventory_at=NOW,
         )
         return [msgspec.structs.replace(system(), recovery=recovery)]
-
-    def states(self) -> Sequence[SystemState]:
-        return [SystemState(None, report) for report in self.reports()]
 
 
 class Site:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from exporter.alerting.views import AlertsAnswer, SilencesAnswer
 from exporter.console.vm_list import VMS_PATH, VMListResponse
 from exporter.console.vm_query import VMQuery
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
@@ -29,6 +30,7 @@ from exporter.recovery.report.responses import (
     StatusResponse,
     VMsResponse,
 )
+from exporter.web.alerts import ALERTS, SILENCES
 
 OPENAPI = "/api/v1/openapi.json"
 
@@ -81,6 +83,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", OPENAPI, "This document", Document),
     _get(DOCTOR_PATH, "The results of the doctor", DoctorResponse, DoctorQuery),
     _get(VMS_PATH, "The VMs that fit a query", VMListResponse, VMQuery)._replace(also="text/csv"),
+    Endpoint("GET", ALERTS, "The alerts of the daemon, the worst first", AlertsAnswer),
+    Endpoint("GET", SILENCES, "The silences, with the VMs that each mutes", SilencesAnswer),
     _get(RECOVERY, "The state of recovery in each system", StatusResponse, SystemQuery),
     _get(f"{RECOVERY}/vms", "The VMs in trouble, the most urgent first", VMsResponse, VMsQuery),
     _get(f"{RECOVERY}/explain/{{vm}}", "Why a VM is acted on or not", Explanation, ExplainQuery),

@@ -30,7 +30,7 @@ from exporter.web.console.sessions import (
     is_from_form,
 )
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
+from exporter.web.ports import Alerts, CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
@@ -69,6 +69,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        alerts: The alerts of the daemon, and silences; None if there are none.
         facts: The daemon itself; None if it is not shown.
         demo: The banner of the demo; None where real systems are watched.
 
@@ -87,6 +88,7 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        alerts: Alerts | None = None,
         facts: DaemonInside | None = None,
         demo: DemoBanner | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class Console:
         self.search = VMSearch()
         self.choices = OfNewest(choices_of)
         self.facts = facts
+        self.alerts = alerts
         self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
@@ -103,8 +106,10 @@ class Console:
 
     @property
     def may_log_in(self) -> bool:
-        """Whether there is anything to log in for: recovery, or users that are operators."""
-        return bool(self.operators) or (self.service is not None and self.service.is_on)
+        """Whether there is anything to log in for: users that are operators, recovery, silences."""
+        is_on = self.service is not None and self.service.is_on
+        silences = self.alerts is not None and bool(self.alerts.settings.urls)
+        return bool(self.operators) or is_on or silences
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""

@@ -7,12 +7,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from exporter.console.vm_list import VMS_PATH
+from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
+from exporter.web.console.alerts import PATH as ALERTS
+from exporter.web.console.alerts import AlertsPage
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 from exporter.web.console.recovery_commands import install_commands
+from exporter.web.console.shared_pages import Render, SharedPages
 
 EVENTS = "/events"
 LOGOUT = "/logout"
@@ -28,18 +32,23 @@ def install_console(
     login: Login,
     live: Live,
     limited: Callable[[Handler], Handler],
+    shared: Callable[[SharedPages, Render], Handler],
 ) -> None:
     """
     Add the routes of the console to *app*.
 
     Args:
         limited: Bounds how many pages are rendered at once.
+        shared: The same, and lets visitors share the pages of the last second.
 
     """
     router = app.router
+    # What a visitor of the demo has just done is seen at once.
+    pages = None if console.demo is not None else SharedPages(console.states, console.clock)
 
     def get(path: str, show: Show) -> None:
-        router.add_get(path, limited(partial(show, console)))
+        render = partial(show, console)
+        router.add_get(path, limited(render) if pages is None else shared(pages, render))
 
     if console.telemetry_path != "/":
         get("/", overview.show)
@@ -49,8 +58,13 @@ def install_console(
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     install_commands(app, console)
+    views = AlertViews(console.alerts, console.vms, console.clock)
+    alerts = AlertsPage(console, views)
+    router.add_get(ALERTS, limited(alerts.show))
+    alerts.install_forms(app)
+    AlertsAPI(views).install(app, limited)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
-    router.add_get(EVENTS, live.stream)
+    router.add_get(EVENTS, live.stream, allow_head=False)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
     router.add_post(LOGOUT, limited(console.form(login.log_out)))
