@@ -93,8 +93,8 @@ class DaemonClient:
             f"/explain/{quote(vm, safe='')}", ExplainQuery(system, decision), Explanation
         )
 
-    def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
-        return self._get("/log", LogQuery(system, vm, limit), LogResponse)
+    def log(self, vm: str | None, system: str | None, limit: int, since: str = "") -> LogResponse:
+        return self._get("/log", LogQuery(system, vm, limit, since), LogResponse)
 
     def report(self, system: str | None, since: str, until: str) -> ReportResponse:
         return self._get("/report", ReportQuery(system, since, until), ReportResponse)
