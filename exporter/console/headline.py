@@ -67,7 +67,9 @@ class Headline(NamedTuple):
     """The worst of all."""
 
 
-def headline(systems: int, vms: int, problems: Iterable[Problem]) -> Headline:
+def headline(
+    systems: int, vms: int, problems: Iterable[Problem], *, without_recovery: int = 0
+) -> Headline:
     """
     Return the first line.
 
@@ -75,6 +77,7 @@ def headline(systems: int, vms: int, problems: Iterable[Problem]) -> Headline:
         systems: How many there are.
         vms: How many VMs they have.
         problems: What is wrong with them.
+        without_recovery: In how many of them recovery is off, so that crashes are not detected.
 
     """
     by_kind: dict[Kind, list[Problem]] = defaultdict(list)
@@ -82,15 +85,20 @@ def headline(systems: int, vms: int, problems: Iterable[Problem]) -> Headline:
         by_kind[problem.kind].append(problem)
     sentences = tuple(_sentence(kind, found) for kind, found in by_kind.items())
     if not sentences:
-        return Headline(_calm(systems, vms), (), OK if systems else PENDING)
+        calm = _calm(systems, vms, without_recovery)
+        return Headline(calm, (), calm.tone)
     return Headline(sentences[0], sentences[1:], worst_tone(one.tone for one in sentences))
 
 
-def _calm(systems: int, vms: int) -> Sentence:
+def _calm(systems: int, vms: int, without_recovery: int) -> Sentence:
     if not systems:
         return Sentence((Part("No system is monitored yet"),), PENDING, links.DATA)
-    text = f"All is well: {counted(systems, 'system')} up, {counted(vms, 'VM')}"
-    return Sentence((Part(text),), OK, links.vms())
+    up = f"{counted(systems, 'system')} up, {counted(vms, 'VM')}"
+    if not without_recovery:
+        return Sentence((Part(f"All is well: {up}"),), OK, links.vms())
+    where = "" if without_recovery == systems else f" in {counted(without_recovery, 'system')}"
+    text = f"{up}; crashes are not detected{where}, as recovery is off"
+    return Sentence((Part(text),), PENDING, links.RECOVERY)
 
 
 def _sentence(kind: Kind, problems: Sequence[Problem]) -> Sentence:

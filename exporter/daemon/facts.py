@@ -67,6 +67,7 @@ class Facts:
             lag=self._lag.newest(),
             reload=self._reload.last,
             settings=setting_lines(self._reload.in_force),
+            runbooks=self._reload.in_force.alertmanager.runbooks,
             plans=self._plans(),
         )
 

@@ -47,14 +47,28 @@ def found(level: Level) -> tuple[CheckResult, ...]:
 
 def line(*systems: tuple[SystemReport, list[VMEntry]]) -> Headline:
     problems = [one for report, vms in systems for one in problems_of(report, vms)]
-    return headline(len(systems), sum(len(vms) for _, vms in systems), problems)
+    off = sum(report.recovery is None for report, _ in systems)
+    vms = sum(len(vms) for _, vms in systems)
+    return headline(len(systems), vms, problems, without_recovery=off)
 
 
 def test_all_is_well() -> None:
-    calm = line((system("a"), [vm()]), (recovering(system("b")), [vm()] * 999))
+    calm = line((recovering(system("a")), [vm()]), (recovering(system("b")), [vm()] * 999))
 
     assert calm.worst.text == "All is well: 2 systems up, 1,000 VMs"
     assert (calm.tone, calm.others) == ("ok", ())
+
+
+@pytest.mark.parametrize(
+    ("report", "where"), [(system("b"), ""), (recovering(system("b")), " in 1 system")]
+)
+def test_without_recovery_nothing_is_called_well(report: SystemReport, where: str) -> None:
+    calm = line((system("a"), [vm()]), (report, [vm()]))
+
+    assert calm.worst.text == (
+        f"2 systems up, 2 VMs; crashes are not detected{where}, as recovery is off"
+    )
+    assert (calm.tone, calm.worst.href) == ("pending", "/recovery")
 
 
 def test_no_system() -> None:
@@ -144,7 +158,7 @@ QUESTION = OpenQuestion(1, 1, "web", "poweron", "crashed", "it stopped", NOW, NO
             "ok",
         ),
         (
-            replace(system(), doctor=found(Level.WARNING)),
+            recovering(replace(system(), doctor=found(Level.WARNING))),
             "All is well: 1 system up, 1 VM",
             "ok",
         ),

@@ -96,7 +96,9 @@ def overview(
         by_system[vm.system].append(vm)
     cards = [_card(state, by_system[state.report.system_name], now) for state in states]
     problems = [problem for card in cards for problem in card.problems]
-    return {"headline": headline(len(cards), len(vms), problems), "cards": cards}
+    off = sum(state.report.recovery is None for state in states)
+    first = headline(len(cards), len(vms), problems, without_recovery=off)
+    return {"headline": first, "cards": cards}
 
 
 def _card(state: SystemState, vms: Sequence[VMEntry], now: datetime) -> Card:

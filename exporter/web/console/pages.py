@@ -11,6 +11,7 @@ from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import (
     data,
     overview,
+    platform,
     recovery,
     recovery_log,
     recovery_report,
@@ -64,6 +65,8 @@ def install_console(
     get(vms.PATH, vms.show)
     get(VMS_PATH, vms_api.show)
     get("/data", data.show)
+    get("/platform", platform.show)
+    get("/platform/{sheet}", platform.show_sheet)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     get(f"{recovery.PATH}/report", recovery_report.show)
