@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -102,6 +102,9 @@ dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 
 previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs npm, Chromium and PROMETHEUS=URL
 	@$(BIN)/python -m tools.preview dashboards/*.json --prometheus $(PROMETHEUS) $(ARGS)
+
+static: $(DEV) ## Fetch the vendored files of the console again; needs npm
+	@$(BIN)/python -m tools.vendored
 
 docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@$(BIN)/python -m tools.alert_rules .

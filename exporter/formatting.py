@@ -53,6 +53,12 @@ def ago(then: datetime | None, now: datetime) -> str:
     return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"
 
 
+def until(then: datetime, now: datetime) -> str:
+    """Return ``in 12 s``, ``in 3 min``; ``now`` for what is past."""
+    seconds = (then - now).total_seconds()
+    return f"in {lasting(seconds)}" if seconds >= 1 else "now"
+
+
 def plain(text: str) -> str:
     """Return *text* without control characters: names of VMs must not control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from exporter.cli.demo_control import DemoControl
 from exporter.clock import Clock
 from exporter.config.loader import merged
 from exporter.config.settings import Settings
@@ -69,7 +70,9 @@ async def show(
                 "recovery": {"directory": directory, "token": token},
             }
             settings = Settings(**merged(merged(DEMO_SETTINGS, given), own))
-            await app.run(settings, lambda: settings, clock, started)
+            await app.run(
+                settings, lambda: settings, clock, started, demo=DemoControl(simulator, token)
+            )
 
 
 async def serve(

@@ -200,9 +200,20 @@ class WebSettings(BaseModel):
     hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")], ...] = ()
     """DNS names under which recovery commands and reloads are accepted, besides IP addresses, names
     without a dot, the name of this machine, and names under `.local`, `.internal` and `.svc`."""
+    operators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Users of `basic_auth_users` in the web configuration file that may log in to the console
+    without the recovery token; for example `[anna]`."""
     history_hours: Annotated[int, Field(ge=0, le=168)] = 24
     """Hours of CPU and memory that the console keeps of each VM, in memory: 0.6 kB per VM for a
     day; 0 keeps none. The history of status is 24 hours, and costs 0.1 kB per VM."""
+
+    @model_validator(mode="after")
+    def _operators_have_passwords(self) -> "WebSettings":
+        if self.operators and self.config_file is None:
+            raise ValueError(
+                "operators are users of basic_auth_users: name their file in web.config_file"
+            )
+        return self
 
 
 class LogSettings(BaseModel):

@@ -31,7 +31,7 @@ from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
-from exporter.web.ports import CountRefusal, Refusal
+from exporter.web.ports import CountRefusal, Demo, Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -50,6 +50,8 @@ async def run(
     load: Callable[[], Settings],
     clock: Clock,
     started: Callable[[], None] = lambda: None,
+    *,
+    demo: Demo | None = None,
 ) -> None:
     """
     Poll and serve until SIGTERM or SIGINT; then stop every part, in order.
@@ -57,6 +59,7 @@ async def run(
     Args:
         load: Reads the settings again, for a reload.
         started: Called once the daemon serves and handles signals.
+        demo: The simulated system of the demo, for the console.
 
     Raises:
         ConfigError: The settings are invalid.
@@ -64,7 +67,7 @@ async def run(
     """
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     with signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set)):
-        await _run_until(stopping, settings, load, clock, started)
+        await _run_until(stopping, settings, load, clock, started, demo)
 
 
 async def _run_until(
@@ -73,6 +76,7 @@ async def _run_until(
     load: Callable[[], Settings],
     clock: Clock,
     started: Callable[[], None],
+    demo: Demo | None,
 ) -> None:
     telemetry = Telemetry()
     telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
@@ -114,10 +118,12 @@ async def _run_until(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=recovery_token,
+            operators=settings.web.operators,
             hosts=settings.web.hosts,
             refused=refused,
             vendor=vendor,
             guests=guests,
+            demo=demo,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [

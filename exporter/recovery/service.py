@@ -74,6 +74,11 @@ class RecoveryService:
         self._journal = journal
         self._clock = clock
 
+    @property
+    def is_on(self) -> bool:
+        """Whether recovery is on in a system."""
+        return bool(self._recoveries())
+
     def status(self, system: str | None = None) -> Sequence[SystemRecoveryStatus]:
         """Return the state of recovery in each system; empty if recovery is off."""
         return [self._status(name, one) for name, one in self._systems(system).items()]

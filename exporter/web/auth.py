@@ -101,6 +101,12 @@ class BasicAuth:
         return hmac.digest(self._digest_key, message, "sha256")
 
 
+def user_name(authorization: str) -> str:
+    """Return the user that the header *authorization* names; empty if it names none."""
+    credentials = _decode(authorization)
+    return credentials[0] if credentials is not None else ""
+
+
 def _decode(authorization: str) -> tuple[str, bytes] | None:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":

@@ -13,6 +13,7 @@ from exporter.web.attempts import Attempts
 from exporter.web.connections import client_of
 from exporter.web.ports import CountRefusal, Refusal
 from exporter.web.token_bucket import TokenBucket
+from exporter.web.users import User, set_user
 
 if TYPE_CHECKING:  # a daemon without a web configuration file loads neither YAML nor bcrypt
     from exporter.web.auth import BasicAuth
@@ -57,12 +58,14 @@ class RequestChecks:
         return check
 
     async def _check_password(self, request: web.Request, users: Mapping[str, str]) -> None:
-        from exporter.web.auth import BasicAuth  # noqa: PLC0415
+        from exporter.web.auth import BasicAuth, user_name  # noqa: PLC0415
 
         self._auth = self._auth or BasicAuth(self._attempts)
         authorization = request.headers.get(hdrs.AUTHORIZATION, "")
         if not await self._auth.admits(authorization, users, client_of(request.remote)):
             raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: CHALLENGE})
+        name = user_name(authorization)
+        set_user(request, User(name, users[name]))
 
     def _check_rate(self, limit: "RateLimit | None") -> None:
         if limit is None:

@@ -1,6 +1,7 @@
 """What the web server needs from the rest of the program."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -91,6 +92,52 @@ class Reload(Protocol):
 
         """
         ...
+
+
+class DemoEvent(NamedTuple):
+    """Something that happens in the simulated system of the demo."""
+
+    at: datetime
+    what: str
+    """A word of the simulator: an event, a fault, or an entry of its history."""
+    name: str
+    """Of the VM or node; empty if there is none."""
+    by: str
+    """The user who causes it; empty if there is none."""
+
+
+class DemoAction(StrEnum):
+    """What a visitor of the demo can do to the simulated system."""
+
+    CRASH = "crash"
+    STOP = "stop"
+    FAIL_NODE = "fail_node"
+    FILL_TIER = "fill_tier"
+    END = "end"
+    """End what is broken."""
+
+
+class Demo(Protocol):
+    """The simulated system of the demo; a daemon that watches real systems has none."""
+
+    @property
+    def token(self) -> str:
+        """The recovery token, which the demo shows."""
+        ...
+
+    def coming(self) -> Sequence[DemoEvent]:
+        """Return what will happen next, soonest first."""
+        ...
+
+    def happened(self) -> Sequence[DemoEvent]:
+        """Return what happened last, newest first."""
+        ...
+
+    def broken(self) -> Sequence[str]:
+        """Return the names of failed nodes, and the faults that are on."""
+        ...
+
+    def act(self, action: DemoAction) -> None: ...
 
 
 TokenSource = Callable[[], SecretStr | None]

@@ -21,8 +21,10 @@ from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
+from exporter.web.console.demo import DemoBanner
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
+from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
 from exporter.web.console.static_files import ROOT as STATIC
@@ -34,6 +36,7 @@ from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
     CountRefusal,
+    Demo,
     GuestTargets,
     ObserveScrape,
     Overview,
@@ -87,10 +90,12 @@ def make_app(
     observe_scrape: ObserveScrape | None = None,
     service: "RecoveryService | None" = None,
     recovery_token: TokenSource = no_token,
+    operators: Iterable[str] = (),
     hosts: Iterable[str] = (),
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    demo: Demo | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -106,10 +111,13 @@ def make_app(
         observe_scrape: Receives the duration of each scrape.
         service: Recovery; without it, recovery is neither shown nor controlled.
         recovery_token: Returns what is required to control recovery.
+        operators: Users of the web configuration file that may give commands on the console
+            without the token.
         hosts: Further names under which commands and reloads are accepted.
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
@@ -141,7 +149,7 @@ def make_app(
     if guests is not None:
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
-    endpoints.install_console(app, recovery_token, attempts)
+    endpoints.install_console(app, Operators(recovery_token, operators), attempts, demo)
     endpoints.install_recovery(app, recovery_token, attempts)
     return app
 
@@ -203,23 +211,27 @@ class _Endpoints(NamedTuple):
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
         app.router.add_get("/data", self.limited(self.status))
 
-    def install_console(self, app: web.Application, token: TokenSource, attempts: Attempts) -> None:
+    def install_console(
+        self, app: web.Application, operators: Operators, attempts: Attempts, demo: Demo | None
+    ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
             self.overview,
             self.service,
             self.reload,
             clock=self.clock,
-            sessions=Sessions(self.clock),
+            sessions=Sessions(self.clock, operators),
+            operators=operators,
             hosts=self.hosts,
             refused=self.refused,
             version=self.version,
             telemetry_path=self.telemetry_path,
+            demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
             app,
             console,
-            Login(console, token, attempts, self.clock),
+            Login(console, attempts, self.clock),
             Live(self.overview.states, self.clock, self.refused),
             self.limited,
         )

@@ -1,10 +1,12 @@
 """The control API under ``/simulator/``."""
 
-from exporter.simulator import World
+import aiohttp
+
+from exporter.simulator import Simulator, World, read_scenario
 from exporter.simulator.world.machines import VM
 
 from .client import Client
-from .fakes import FakeClock
+from .fakes import START, FakeClock
 
 
 async def test_overview_needs_no_credentials_and_shows_the_state(
@@ -23,6 +25,29 @@ async def test_overview_needs_no_credentials_and_shows_the_state(
     assert [fault["name"] for fault in overview["faults"]] == ["latency"]
     assert set(overview["nodes"].values()) == {"up"}
     assert overview["links"]
+
+
+async def test_overview_says_what_the_scenario_plans_next(clock: FakeClock) -> None:
+    world = read_scenario(
+        """
+schedule:
+  - {at: 50s, event: node_fails, node: node1}
+  - {at: 20s, every: 60s, event: operator_stops, vm: app-*, with: {user: anna}}
+  - {at: 30s, fault: latency}
+""",
+        file="a.yaml",
+    ).build(clock)
+    async with Simulator(world=world, clock=clock) as simulator, aiohttp.ClientSession() as session:
+        client = Client(simulator, session)
+        planned = (await client.ask("GET", "/simulator/", headers={})).json["planned"]
+        assert [(one["at"] - START, one["what"], one["name"], one["by"]) for one in planned] == [
+            (20, "operator_stops", "app-*", "anna"),
+            (30, "latency", "", ""),
+            (50, "node_fails", "node1", ""),
+        ]
+        await clock.advance(25)
+        planned = (await client.ask("GET", "/simulator/", headers={})).json["planned"]
+        assert [one["at"] - START for one in planned] == [30, 50, 80]
 
 
 async def test_faults_are_turned_on_shown_and_turned_off(client: Client) -> None:

@@ -57,6 +57,8 @@ COMMAND = {"owner": "anna", "reason": "upgrade"}
 class StubService:
     """A service that records its calls."""
 
+    is_on = True
+
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.error: Exception | None = None

@@ -70,6 +70,10 @@ class Control:
                 {"at": one.at, "what": one.what, "name": one.name, "by": one.by}
                 for one in list(world.history)[-20:]
             ],
+            "planned": [
+                {"at": one.at, "what": one.what, "name": one.name, "by": one.by}
+                for one in sorted(world.planned, key=lambda one: one.at)[:20]
+            ],
             "links": {
                 "faults": f"{ROOT}/faults",
                 "fault": f"PUT, DELETE {ROOT}/faults/{{name}}",

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from exporter.simulator.world.events import EVENTS, Event
+from exporter.simulator.world.context import PlannedEvent
+from exporter.simulator.world.events import EVENTS, NODE_EVENTS, Event
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.rng import Rng
 from exporter.simulator.world.world import World
@@ -85,15 +86,18 @@ class _Scheduler:
     def _schedule(self, entry: ScheduledEvent, moment: float) -> None:
         """Schedule one occurrence, which schedules the next."""
         world = self._world
-        jitter = self._rng.uniform(0, entry.jitter)
+        at = moment + self._rng.uniform(0, entry.jitter)
+        planned = _planned(entry, at)
+        world.planned.append(planned)
 
         def run() -> None:
+            world.planned.remove(planned)
             self._run(entry)
             if entry.every is not None:
                 self._schedule(entry, moment + entry.every)
 
         schedule = world.alarm_at if entry.fault is not None else world.at
-        schedule(moment + jitter, run)
+        schedule(at, run)
 
     def _repeat(self, event: Event, per_hour: float) -> None:
         world = self._world
@@ -161,3 +165,10 @@ class _Scheduler:
             )
 
         return suits
+
+
+def _planned(entry: ScheduledEvent, at: float) -> PlannedEvent:
+    """Return what *entry* will cause at *at*."""
+    subject = entry.subject.node if entry.event in NODE_EVENTS else entry.subject.vm
+    by = entry.parameters.get("user", "") if entry.event is not None else ""
+    return PlannedEvent(at, entry.event or entry.fault or "", subject or "", by)

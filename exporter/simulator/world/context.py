@@ -42,6 +42,19 @@ class WorldEvent:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedEvent:
+    """An event or fault that the scenario will cause."""
+
+    at: float
+    what: str
+    """The event or the fault, as scenarios name it."""
+    name: str
+    """Of the VM or node, or a pattern of such names; empty: chosen when it happens."""
+    by: str
+    """The user who will cause it; empty if there is none."""
+
+
 @dataclass(slots=True)
 class Context:
     """State shared by the parts of one world."""

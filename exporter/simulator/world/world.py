@@ -9,7 +9,7 @@ from exporter.clock import Clock
 from exporter.errors import VergewatchError
 from exporter.simulator.api.faults import FaultInjector
 from exporter.simulator.world.builder import Builder, Keys, role_of
-from exporter.simulator.world.context import Context, Timings, WorldEvent
+from exporter.simulator.world.context import Context, PlannedEvent, Timings, WorldEvent
 from exporter.simulator.world.machines import (
     VM,
     Alarm,
@@ -73,6 +73,8 @@ class WorldState:
         self.resource_groups: dict[str, ResourceGroup] = {}
         self.networks: dict[int, Network] = {}
         self.tenants: dict[int, Tenant] = {}
+        self.planned: list[PlannedEvent] = []
+        """What the scenario will cause, in no order; of events that repeat, the next one."""
         self._advancing = False
         self._clock: Clock | None = None
         self._alarms_set: list[float] = []

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
@@ -15,6 +16,8 @@ from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
+from exporter.web.console.demo import DemoBanner
+from exporter.web.console.operators import Operators
 from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
 from exporter.web.origin import Hosts
 from exporter.web.ports import CountRefusal, Overview, Reload
@@ -54,6 +57,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        demo: The banner of the demo; None where real systems are watched.
 
     """
 
@@ -65,17 +69,25 @@ class Console:
         *,
         clock: Clock,
         sessions: Sessions,
+        operators: Operators,
         hosts: Hosts,
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
-        self.clock, self.sessions = clock, sessions
+        self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
+        self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
         self._refused = refused
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether there is anything to log in for: recovery, or users that are operators."""
+        return bool(self.operators) or (self.service is not None and self.service.is_on)
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""
@@ -114,8 +126,10 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
+            "demo": self.demo.banner() if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
+            "may_log_in": self.may_log_in,
             "settings_problem": self.reload.problem,
             "telemetry_path": self.telemetry_path,
             "version": self.version,
@@ -129,6 +143,8 @@ class Console:
                 hdrs.CACHE_CONTROL: "no-store",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "X-Frame-Options": "deny",
+                # With "no-referrer" a browser sends forms with "Origin: null", as other sites do.
+                "Referrer-Policy": "same-origin",
             },
         )
 
@@ -151,7 +167,7 @@ class Console:
                 return fields
             session = self.sessions.session(request)
             if session is None:
-                raise web.HTTPSeeOther(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
+                return see_other(f"{LOGIN}?next={quote(_way_back(request), safe='/')}")
             given = request.headers.get(CSRF_HEADER, "") or fields.get(CSRF_FIELD, "")
             if not is_from_form(session, given):
                 text = "The form is too old or of another page. Open the page again."
@@ -177,9 +193,15 @@ class Console:
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
+def see_other(path: str) -> web.Response:
+    """Return the response to a form: the browser goes to *path*, of this server."""
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: str(URL(path))})
+
+
 def _way_back(request: web.Request) -> str:
-    """Return the page that a form is on: the start of its path."""
-    return "/" + request.path.strip("/").split("/")[0]
+    """Return the page that a form is on: the start of its path, if that is a page."""
+    start = "/" + request.path.strip("/").split("/")[0]
+    return start if any(start == path for path, _ in PAGES) else "/"
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:

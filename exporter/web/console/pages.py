@@ -8,12 +8,13 @@ from aiohttp.typedefs import Handler
 
 from exporter.web.console import overview, static_files
 from exporter.web.console.console import LOGIN, Console
+from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
 
 EVENTS = "/events"
 LOGOUT = "/logout"
-PATHS = ("/vms", "/recovery", "/alerts", "/platform", "/data", LOGIN, LOGOUT, EVENTS)
+PATHS = ("/vms", "/recovery", "/alerts", "/platform", "/data", LOGIN, LOGOUT, EVENTS, BREAK)
 """The metrics cannot be there, nor below; with metrics at ``/`` there is no overview."""
 
 Show = Callable[[Console, web.Request], Awaitable[web.Response]]
@@ -44,5 +45,7 @@ def install_console(
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
-    router.add_post(LOGOUT, limited(login.log_out))
+    router.add_post(LOGOUT, limited(console.form(login.log_out)))
+    if console.demo is not None:
+        router.add_post(BREAK, limited(partial(console.demo.act, console)))
     app.on_shutdown.append(live.shut_down)

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from exporter.formatting import ago, counted, span
+from exporter.formatting import ago, counted, span, until
 from exporter.web.console.static_files import address
 
 FOLDER = Path(__file__).with_name("templates")
@@ -72,6 +72,7 @@ _ENVIRONMENT.filters |= {
     "percent": percent,
     "size": size,
     "span": span,
+    "until": until,
     "utc": utc,
 }
 _ENVIRONMENT.globals |= {"static": address}

@@ -29,11 +29,56 @@
   document.addEventListener("htmx:afterSettle", () => showTimes(document));
   document.addEventListener("DOMContentLoaded", () => showTimes(document));
 
+  // What the demo will do, counted down between two refreshes.
+  function countDown() {
+    for (const time of document.querySelectorAll("time[data-countdown]")) {
+      const seconds = Math.round((new Date(time.dateTime) - Date.now()) / 1000);
+      time.textContent = seconds > 120 ? `in ${Math.floor(seconds / 60)} min` : seconds > 0 ? `in ${seconds} s` : "now";
+    }
+  }
+  setInterval(countDown, 1000);
+
+  const PREFIX_MILLISECONDS = 1500;
+  let prefixAt = -Infinity;
+
+  function showKeys() {
+    const dialog = document.getElementById("keys");
+    if (!dialog.open) {
+      dialog.showModal();
+    }
+  }
+
+  // `g`, and then the letter of a page, goes there.
+  function goTo(event) {
+    const isSecond = event.timeStamp - prefixAt < PREFIX_MILLISECONDS;
+    prefixAt = -Infinity;
+    if (isSecond && /^[a-z]$/.test(event.key)) {
+      const link = document.querySelector(`nav a[data-key="${event.key}"]`);
+      if (link) {
+        link.click();
+      }
+    } else if (event.key === "g") {
+      prefixAt = event.timeStamp;
+    }
+  }
+
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("input, textarea, select");
-    if (event.key === "/" && !typing) {
+    const isTyping = event.target.matches("input, textarea, select");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
+    if (event.key === "/") {
       event.preventDefault();
       document.getElementById("search").focus();
+    } else if (event.key === "?") {
+      showKeys();
+    } else {
+      goTo(event);
     }
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("show-keys");
+    button.hidden = false;
+    button.addEventListener("click", showKeys);
   });
 })();
