@@ -102,9 +102,7 @@ def _rows(
     return [row for row in found if row.machine == machine][::-1][-MAX_ROWS:]
 
 
-def _gaps(
-    connection: Connection, system: str, since: datetime
-) -> list[tuple[datetime, datetime]]:
+def _gaps(connection: Connection, system: str, since: datetime) -> list[tuple[datetime, datetime]]:
     time = type_coerce(history_polls.c.time, Float)
     before = func.lag(time).over(order_by=history_polls.c.id)
     polls = (

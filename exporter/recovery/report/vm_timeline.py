@@ -63,7 +63,9 @@ def _command(command: Command, system: str, vm: str) -> TimelineEvent:
 
 def _row(row: LogRow, system: str, vm: str) -> TimelineEvent:
     by = f" (by {plain(row.user)})" if row.user else ""
-    return _event(datetime.fromtimestamp(row.at, UTC), "log", f"“{plain(row.text)}”{by}", system, vm)
+    return _event(
+        datetime.fromtimestamp(row.at, UTC), "log", f"“{plain(row.text)}”{by}", system, vm
+    )
 
 
 def _facts(
