@@ -250,7 +250,7 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):
-    """An error, kept for the status page after it is over."""
+    """An error, kept for the console after it is over."""
 
     at: datetime
     what: str
@@ -353,7 +353,7 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class SystemReport(msgspec.Struct, frozen=True, gc=False):
-    """The state of one system's polling, for the status page and ``/-/ready``."""
+    """The state of one system's polling, for the console and ``/-/ready``."""
 
     system_name: str
     url: str
@@ -389,3 +389,17 @@ class SystemState(NamedTuple):
 
     inventory: Inventory | None
     report: SystemReport
+
+
+class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/v1/systems/SYSTEM/retry``: the system is in the path."""
+
+
+class Retried(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``POST /api/v1/systems/SYSTEM/retry``."""
+
+    system: str
+    refused: bool
+    """Whether VergeOS refused the credentials; else there is nothing to try again."""
+    in_seconds: float | None
+    """When they are tried again; None if they were not refused."""

@@ -16,6 +16,7 @@ import msgspec
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.errors import ConfigError, UnavailableError
+from exporter.model import Retried, RetryBody
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
 from exporter.recovery.report.explain import Explanation
@@ -97,8 +98,15 @@ class DaemonClient:
         return self._get("/patterns", SystemQuery(system), PatternsResponse)
 
     def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
-        headers = {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}
-        return self._exchange("POST", f"{API_ROOT}/{kind}", CommandResponse, headers, body)
+        path = f"{API_ROOT}/{kind}"
+        return self._exchange("POST", path, CommandResponse, self._command_headers(), body)
+
+    def retry(self, system: str) -> Retried:
+        path = f"/api/v1/systems/{quote(system, safe='')}/retry"
+        return self._exchange("POST", path, Retried, self._command_headers(), RetryBody())
+
+    def _command_headers(self) -> dict[str, bytes]:
+        return {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}
 
     def _get(self, path: str, query: SystemQuery, kind: type[T]) -> T:
         place = f"{API_ROOT}{path}?{urlencode(msgspec.to_builtins(query))}"
@@ -110,7 +118,7 @@ class DaemonClient:
         path: str,
         kind: type[T],
         headers: dict[str, bytes],
-        body: CommandBody | None = None,
+        body: CommandBody | RetryBody | None = None,
     ) -> T:
         if self._url.username is not None:
             login = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
@@ -125,7 +133,8 @@ class DaemonClient:
             response = connection.getresponse()
             raw = response.read(MAX_BYTES)
         except TimeoutError:
-            late = "; the command may be in force: see vergewatch recovery log" if body else ""
+            recorded = isinstance(body, CommandBody)
+            late = "; the command may be in force: see vergewatch recovery log" if recorded else ""
             raise UnavailableError(
                 f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s{late}"
             ) from None

@@ -287,10 +287,11 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, doctor, recovery
+    from exporter.cli import backtest, doctor, recovery, retry
 
     command.command()(doctor.doctor)
     command.command()(recovery.explain)
+    command.command()(retry.retry)
     command.command()(backtest.backtest)
     command.add_typer(recovery.commands)
     return command

@@ -36,7 +36,7 @@ PLOT_TOP, PLOT_BOTTOM = 20, 160
 """Pixels from the top of the chart."""
 AXIS_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1440, 3000)
 
-# Tones are CSS classes of status.css.
+# Tones are CSS classes of report_base.css.
 TONES: Mapping[str, str] = {
     Result.RESTARTED: "ok",
     Result.WOULD: "pending",
@@ -50,7 +50,6 @@ TONES: Mapping[str, str] = {
 }
 
 _FOLDER = Path(__file__).with_name("templates")
-_STATUS_STYLE = Path(__file__).parents[1] / "web/templates/status.css"
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_FOLDER),
     autoescape=True,
@@ -119,7 +118,8 @@ class Event(NamedTuple):
 
 def report_page(summaries: Sequence[RecoverySummary]) -> str:
     """Return the page of *summaries*."""
-    style = _STATUS_STYLE.read_text("utf-8") + (_FOLDER / "report.css").read_text("utf-8")
+    sheets = ("report_base.css", "report.css")
+    style = "".join((_FOLDER / name).read_text("utf-8") for name in sheets)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return _TEMPLATES.get_template("report.html").render(
         style=Markup(style),  # noqa: S704 - it is our own

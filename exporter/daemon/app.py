@@ -20,6 +20,7 @@ from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.address_file import published
+from exporter.daemon.facts import Facts, RecentLag
 from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
@@ -88,7 +89,10 @@ async def _run_until(
     journal = JournalHandle(settings.recovery, clock)
     recovery_token = RecoveryToken(settings.recovery)
     recovery_token()  # a file that cannot be read is an error at the start
-    meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
+    meter, lag = (
+        telemetry.alertmanager_meter(),
+        RecentLag(telemetry["event_loop_lag_seconds"].observe),
+    )
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter, files)
     tune_interpreter()
     refused = _count_refusals(telemetry)
@@ -123,6 +127,8 @@ async def _run_until(
             refused=refused,
             vendor=vendor,
             guests=guests,
+            retry=systems.retry,
+            facts=Facts(systems.plans, reload, lag, clock),
             demo=demo,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:

@@ -1,7 +1,6 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +12,7 @@ from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.refusal_file import RefusalFile
 from exporter.http import Proxies
-from exporter.inputs.files import SecretFile
+from exporter.inputs.files import SecretFile, Stamp
 from exporter.inputs.live_file import FileWatch
 from exporter.inputs.trust import trust
 from exporter.prometheus.client import make_session as make_prometheus_session
@@ -146,12 +145,29 @@ def _make_session(
 
 def _credential_source(system: SystemSettings, *, acts: bool) -> CredentialSource:
     if acts and system.acts_with_another_key:
-        action_key = _secret_source(system.action_api_key, system.action_api_key_file)
-        return lambda: Credentials(api_key=action_key())
-    key = _secret_source(system.api_key, system.api_key_file)
-    password = _secret_source(system.password, system.password_file)
-    return lambda: Credentials(api_key=key(), username=system.username, password=password())
+        keys = _Secret(system.action_api_key, system.action_api_key_file)
+        return lambda: Credentials(api_key=keys.read(), stamps=(keys.stamp,))
+    key = _Secret(system.api_key, system.api_key_file)
+    password = _Secret(system.password, system.password_file)
+    return lambda: Credentials(
+        api_key=key.read(),
+        username=system.username,
+        password=password.read(),
+        stamps=(key.stamp, password.stamp),
+    )
 
 
-def _secret_source(secret: SecretStr | None, path: Path | None) -> Callable[[], SecretStr | None]:
-    return SecretFile(path).read if path else lambda: secret
+class _Secret:
+    """A secret of the settings, or in a file that they name."""
+
+    def __init__(self, secret: SecretStr | None, path: Path | None) -> None:
+        self._secret = secret
+        self._file = SecretFile(path) if path else None
+
+    def read(self) -> SecretStr | None:
+        return self._secret if self._file is None else self._file.read()
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Of the file, after a read; None without one."""
+        return None if self._file is None else self._file.stamp

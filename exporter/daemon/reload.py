@@ -12,6 +12,7 @@ from exporter.config.changes import changed_names, is_within, with_values_of
 from exporter.config.recovery_setup import directory
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.console.daemon_facts import ReloadResult
 from exporter.errors import ConfigError
 from exporter.formatting import moment
 from exporter.inputs.live_file import FileWatch
@@ -75,6 +76,8 @@ class Reload:
         self._turn = asyncio.Lock()
         self._rejected = ""
         self._needs_restart: Sequence[str] = ()
+        self.last: ReloadResult | None = None
+        """The result of the last reload; None before the first."""
         self._accept()
 
     @property
@@ -106,11 +109,13 @@ class Reload:
                     f"{moment(self._clock.now())}: {error}. "
                     "The previous settings are in force."
                 )
+                self.last = ReloadResult(self._clock.now(), (), (), str(error))
                 log.error("config.rejected", error=str(error))
                 raise
             for name in needs_restart:
                 log.warning("config.needs_restart", settings=name)
             self._needs_restart = needs_restart
+            self.last = ReloadResult(self._clock.now(), applied, needs_restart, "")
             self._accept()
             log.info(
                 "config.reloaded",

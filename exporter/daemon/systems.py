@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+import structlog
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.systems import ResolvedSystem
+from exporter.console.daemon_facts import SystemPlan
 from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import make_confirming_sessions, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle
@@ -22,10 +24,14 @@ from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
+from exporter.formatting import nearest_or_all
 from exporter.inputs.live_file import FileWatch
-from exporter.model import SystemReport, SystemState
+from exporter.model import Retried, SystemReport, SystemState
 from exporter.recovery.engine import Recovery
+from exporter.recovery.model.views import UnknownNameError
 from exporter.telemetry import SystemMeter, Telemetry
+
+log = structlog.get_logger()
 
 
 class SystemManager:
@@ -97,6 +103,17 @@ class SystemManager:
             if watched.recovery is not None
         }
 
+    def plans(self) -> Mapping[str, SystemPlan]:
+        """Return what the requests of each system are planned from, by the system's name."""
+        return {
+            watched.meter.system_name: SystemPlan(
+                watched.settings.api.requests_per_hour,
+                watched.settings.api.reserve,
+                watched.settings.wanted_seconds(),
+            )
+            for watched in self._watched
+        }
+
     def histories(self) -> Mapping[str, SystemHistory]:
         """Return the history of each system, by the system's name."""
         return {watched.meter.system_name: watched.history for watched in self._watched}
@@ -112,6 +129,24 @@ class SystemManager:
         async with self._changing:
             if not self._stopped:
                 await self._replace(wanted)
+                for watched in self._watched:  # a reload may follow the repair of an account
+                    watched.retry_refused()
+
+    def retry(self, system: str) -> Retried:
+        """
+        Try the credentials of *system* again if VergeOS refused them.
+
+        Raises:
+            UnknownNameError: There is no such system.
+
+        """
+        for watched in self._watched:
+            if watched.meter.system_name == system:
+                wait = watched.retry_refused()
+                log.info("refusal.retried", system=system, in_seconds=wait)
+                return Retried(system, refused=wait is not None, in_seconds=wait)
+        names = [one.meter.system_name for one in self._watched]
+        raise UnknownNameError(f"no system is named {system!r}{nearest_or_all(system, names)}")
 
     async def stop(self) -> None:
         """Stop all systems and close their connections."""

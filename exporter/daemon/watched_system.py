@@ -59,6 +59,21 @@ class WatchedSystem(NamedTuple):
         same = _identity(before) == _identity(settings) and before.recovers is settings.recovers
         return same and not (self.recovery is not None and self.recovery.bug)
 
+    def retry_refused(self) -> float | None:
+        """
+        Try credentials that VergeOS refused once more.
+
+        Returns:
+            In how many seconds: no system is asked more than once a minute. None if none is
+            refused.
+
+        """
+        waits = [wait for one in self.clients if (wait := one.retry_refused()) is not None]
+        if not waits:
+            return None
+        self.poller.retry_refused(in_seconds=min(waits))
+        return min(waits)
+
     async def end(self) -> None:
         """Stop its tasks, remember its requests, and close its connections."""
         for task in self.tasks:

@@ -69,7 +69,8 @@ class SecretFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp: Stamp | None = None
+        self.stamp: Stamp | None = None
+        """Of the file that was read last."""
         self._secret = SecretStr("")
 
     def read(self) -> SecretStr:
@@ -81,9 +82,9 @@ class SecretFile:
 
         """
         now = stamp(self.path)
-        if now is None or now != self._stamp:
+        if now is None or now != self.stamp:
             self._secret = SecretStr(self._first_line())
-            self._stamp = now
+            self.stamp = now
         return self._secret
 
     def _first_line(self) -> str:

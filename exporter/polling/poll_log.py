@@ -21,7 +21,7 @@ UNKNOWN_STATUSES_LOGGED = 50
 
 class PollLog:
     """
-    Logs changes of one system's polling and keeps the most recent errors for the status page.
+    Logs changes of one system's polling and keeps the most recent errors for the console.
 
     Args:
         name: The system's name; may change.

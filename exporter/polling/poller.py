@@ -139,6 +139,12 @@ class Poller:
         if self._nap is not None:
             self._nap.cancel()
 
+    def retry_refused(self, *, in_seconds: float) -> None:
+        """Read the tables again that a refused login has kept from being read."""
+        self.tables.ask_refused(at=self._elapsed() + in_seconds)
+        if self._nap is not None:
+            self._nap.cancel()
+
     def _follow_next(self) -> None:
         """Put a changed plan in force; the rows of each table that is still polled stay."""
         if self._next is None:

@@ -66,7 +66,7 @@ class TableState(msgspec.Struct, frozen=True):
     rows_skipped_total: int = 0
 
     def report(self, schedule: TableSchedule, *, fresh: bool) -> TableReport:
-        """Return the state for the status page and the metrics."""
+        """Return the state for the console and the metrics."""
         good = self.good
         return TableReport(
             table=schedule.table,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.errors import ThrottledError, VergeOSError
+from exporter.errors import ThrottledError, UnauthorizedError, VergeOSError
 from exporter.model import IDENTITY, Identity, TableReport
 from exporter.polling.plan import Plan
 from exporter.polling.schedule import TRIES_PER_FAILURE, TableSchedule, next_due, retry_due
@@ -161,6 +161,12 @@ class TableStates:
             not_asked_now = state is before[table]
             if not_asked_now and isinstance(state.error, temporary):
                 self._states[table] = msgspec.structs.replace(state, due=now)
+
+    def ask_refused(self, *, at: float) -> None:
+        """Make the tables that could not be read for want of a login due *at* then, or earlier."""
+        for table, state in self._states.items():
+            if isinstance(state.error, UnauthorizedError):
+                self._states[table] = msgspec.structs.replace(state, due=min(state.due, at))
 
     def reports(self, fresh: Mapping[str, LastGood]) -> tuple[TableReport, ...]:
         """Return the state of each table for display; *fresh* are the rows that are shown."""

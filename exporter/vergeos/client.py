@@ -161,6 +161,10 @@ class VergeOSClient:
         """Share the refusal memory of *other*, which has the same credentials."""
         self._refusals = other._refusals  # noqa: SLF001 - same class
 
+    def retry_refused(self) -> float | None:
+        """Allow one attempt with refused credentials; see `RefusalMemory.retry`."""
+        return self._refusals.retry()
+
     async def close(self) -> None:
         """Log out where a session token is open, within a second; failures are ignored."""
         token, self._token = self._token, None
@@ -197,7 +201,8 @@ class VergeOSClient:
             credentials = self._credentials()
         except ConfigError as problem:
             raise UnauthorizedError(str(problem)) from None
-        if self._token is not None and self._logged_in_with != credentials:
+        login = self._logged_in_with
+        if self._token is not None and not (login and login.is_same_login(credentials)):
             await self.close()  # the session of a secret that was changed
         wait = self._transport.limits.refused_wait_seconds
         if objection := await self._refusals.objection(credentials, wait_seconds=wait):

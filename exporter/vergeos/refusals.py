@@ -18,6 +18,8 @@ from exporter.executor import run_in_thread
 from exporter.vergeos.credentials import Credentials
 
 SALT_BYTES = 16
+RETRY_SECONDS = 60.0
+"""Between two attempts with refused credentials, whoever asks for them: VergeOS locks accounts."""
 
 
 class StoredRefusal(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class StoredRefusal(msgspec.Struct, frozen=True):
     until: float
     """Until when they are not tried again, in seconds since 1970."""
     reason: str
+    at: float = 0.0
+    """When they were refused, in seconds since 1970."""
 
     def is_of(self, credentials: Credentials) -> bool:
         """Return whether *credentials* were refused. It takes a twentieth of a second."""
@@ -53,7 +57,13 @@ class _Refusal(NamedTuple):
     until: float
     """In monotonic seconds."""
     reason: str
+    at: float
+    """When they were sent last, in monotonic seconds."""
     stored: StoredRefusal | None = None
+
+    def tried_again_soon(self) -> "_Refusal":
+        """Return the same, to be tried again as soon as that is harmless."""
+        return self._replace(until=min(self.until, self.at + RETRY_SECONDS))
 
 
 class RefusalMemory:
@@ -80,6 +90,9 @@ class RefusalMemory:
         """
         Return why *credentials* must not be sent now; empty if they may be.
 
+        Refused ones may be sent once: who asks next has to wait, as does a file that is touched
+        again and again.
+
         Args:
             wait_seconds: The longest wait, however wrong a clock is.
 
@@ -87,24 +100,46 @@ class RefusalMemory:
         if self._store is not None and not self._asks_anyway:
             await self._look_at(self._store.read(), credentials, wait_seconds)
         refusal = self._refusal
-        if refusal is None or refusal.credentials != credentials:
+        if refusal is None or not refusal.credentials.is_same_login(credentials):
             return ""
+        if refusal.credentials.stamps != credentials.stamps:
+            refusal = refusal._replace(credentials=credentials).tried_again_soon()
+            self._refusal = refusal
         wait = refusal.until - self._clock.monotonic()
         if wait <= 0:
+            now = self._clock.monotonic()
+            self._refusal = refusal._replace(at=now, until=now + RETRY_SECONDS)
             return ""
         return (
             f"{refusal.reason}; not asking again for {wait:.0f} s or until the secret changes, "
-            "because repeated refusals lock the account (vergewatch check --retry-refused asks)"
+            "because repeated refusals lock the account; vergewatch retry SYSTEM, or vergewatch "
+            "check --retry-refused, asks"
         )
+
+    def retry(self) -> float | None:
+        """
+        Allow one attempt with the refused credentials, a minute after the last one at the earliest.
+
+        Returns:
+            The seconds until it is allowed; None if no credentials are refused.
+
+        """
+        if self._refusal is None:
+            return None
+        self._refusal = self._refusal.tried_again_soon()
+        return max(0.0, self._refusal.until - self._clock.monotonic())
 
     async def remember(self, credentials: Credentials, reason: str, *, wait_seconds: float) -> None:
         """Remember that *credentials* were refused now."""
-        self._refusal = _Refusal(credentials, self._clock.monotonic() + wait_seconds, reason)
+        now = self._clock.monotonic()
+        self._refusal = _Refusal(credentials, now + wait_seconds, reason, now)
         self._asks_anyway = False
         if self._store is not None:
-            until = self._clock.now().timestamp() + wait_seconds
+            at = self._clock.now().timestamp()
             # A caller that gives up must not keep it from being stored.
-            await asyncio.shield(run_in_thread(self._keep, self._store, self._refusal, until))
+            await asyncio.shield(
+                run_in_thread(self._keep, self._store, self._refusal, at, wait_seconds)
+            )
 
     async def forget(self) -> None:
         """Forget every refusal, because VergeOS has accepted the credentials."""
@@ -123,20 +158,25 @@ class RefusalMemory:
             self._refusal = None
         if stored is None or self._other == (stored, credentials):
             return
-        wait = min(stored.until - self._clock.now().timestamp(), wait_seconds)
+        now = self._clock.now().timestamp()
+        wait = min(stored.until - now, wait_seconds)
         if wait > 0 and await run_in_thread(stored.is_of, credentials):
-            until = self._clock.monotonic() + wait
-            self._refusal = _Refusal(credentials, until, stored.reason, stored)
+            at = self._clock.monotonic()
+            tried = at - max(0.0, now - stored.at)
+            self._refusal = _Refusal(credentials, at + wait, stored.reason, tried, stored)
         else:
             self._other = stored, credentials
 
-    def _keep(self, store: RefusalStore, refusal: _Refusal, until: float) -> None:
+    def _keep(self, store: RefusalStore, refusal: _Refusal, at: float, wait_seconds: float) -> None:
         """Store *refusal*; called in a thread, because hashing is slow."""
         salt = secrets.token_bytes(SALT_BYTES)
         hashed = _slow_hash(refusal.credentials, salt)
-        stored = StoredRefusal(salt.hex(), hashed, until, refusal.reason)
-        if store.write(stored) and self._refusal is refusal:
-            self._refusal = refusal._replace(stored=stored)
+        stored = StoredRefusal(salt.hex(), hashed, at + wait_seconds, refusal.reason, at)
+        if not store.write(stored):
+            return
+        known = self._refusal  # an operator may have asked for a retry meanwhile
+        if known is not None and (known.at, known.stored) == (refusal.at, None):
+            self._refusal = known._replace(stored=stored)
 
 
 def _slow_hash(credentials: Credentials, salt: bytes) -> str:

@@ -1,1 +1,1 @@
-"""The HTTP server: metrics, health endpoints, the recovery API and the status page. No polling."""
+"""The HTTP server: metrics, health endpoints, the API and the console. No polling."""

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
+from exporter.console.daemon_facts import DaemonFacts
 from exporter.console.system_history import SystemHistory
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
@@ -154,6 +155,10 @@ ObserveScrape = Callable[[float], None]
 """Takes the seconds from the arrival of a scrape until its response is ready."""
 
 
+DaemonInside = Callable[[], DaemonFacts]
+"""Returns what the daemon tells of itself."""
+
+
 class Refusal(StrEnum):
     """Why a request or a connection was refused or ended."""
 
@@ -165,7 +170,7 @@ class Refusal(StrEnum):
     """The client did not read its response in time."""
     SCRAPES = "scrapes"
     VIEWS = "views"
-    """Too many queries and status pages at once."""
+    """Too many queries and pages at once."""
     RELOADS = "reloads"
     HOST = "host"
     """A command or reload under a foreign host name."""

@@ -1,24 +1,24 @@
-"""The HTTP endpoints: metrics, health, readiness, reload and the status page."""
+"""The HTTP endpoints: metrics, health, readiness, reload, the API and the console."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from exporter import __version__
 from exporter.clock import Clock
+from exporter.console.health import reason_of, state_of
 from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
-from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
 from exporter.web.attempts import Attempts
+from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
 from exporter.web.console.console import Console
 from exporter.web.console.demo import DemoBanner
@@ -28,14 +28,15 @@ from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
 from exporter.web.console.static_files import ROOT as STATIC
+from exporter.web.console.static_files import static_files
 from exporter.web.delivery import Delivery
 from exporter.web.doctor import DoctorAPI
-from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
     CountRefusal,
+    DaemonInside,
     Demo,
     GuestTargets,
     ObserveScrape,
@@ -48,6 +49,7 @@ from exporter.web.ports import (
     no_token,
 )
 from exporter.web.reloads import Reloads
+from exporter.web.retry import Retry, RetryAPI
 from exporter.web.slots import Slots
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
@@ -60,14 +62,13 @@ RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
 VENDOR = "/metrics/vendor"
 GUESTS = "/sd/guests"
-ICON = Path(__file__).with_name("templates") / "icon.svg"
 
 MAX_SCRAPES = 128
 MAX_SCRAPES_OF_CLIENT = 56
 """In progress. Fewer than the connections of a client: the rest is for its commands."""
 MAX_VIEWS = 12
 MAX_VIEWS_OF_CLIENT = 6
-"""Status pages and queries in progress: with 10,000 VMs, one is several megabytes."""
+"""Pages of the console and queries in progress."""
 MAX_RELOADS = 16
 MAX_RELOADS_OF_CLIENT = 4
 """Requests that wait for a reload."""
@@ -95,6 +96,8 @@ def make_app(
     refused: CountRefusal = lambda _: None,
     vendor: VendorPages | None = None,
     guests: GuestTargets | None = None,
+    retry: Retry | None = None,
+    facts: DaemonInside | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -105,8 +108,8 @@ def make_app(
         overview: The state of each system.
         reload: Reloads the configuration.
         clock: The time.
-        version: Of Vergewatch; for the status page.
-        telemetry_path: Where the metrics are; with ``/`` there is no status page.
+        version: Of Vergewatch.
+        telemetry_path: Where the metrics are; with ``/`` there is no overview.
         web_config: TLS, authentication and headers; without it, access is open.
         observe_scrape: Receives the duration of each scrape.
         service: Recovery; without it, recovery is neither shown nor controlled.
@@ -117,6 +120,8 @@ def make_app(
         refused: Counts what is refused.
         vendor: The metrics with the vendor's names; without it, there is no such page.
         guests: Service discovery; without it, there is none.
+        retry: Tries refused credentials again.
+        facts: The daemon itself; without it, the page Data shows the systems only.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -124,7 +129,7 @@ def make_app(
 
     """
     check_telemetry_path(telemetry_path)
-    app = web.Application(client_max_size=recovery.BODY_BYTES)
+    app = web.Application(client_max_size=BODY_BYTES)
     RequestChecks(web_config, clock, refused).install(app)
     deliver = Delivery(clock, refused)
     app.on_shutdown.append(deliver.shut_down)
@@ -149,13 +154,17 @@ def make_app(
     if guests is not None:
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
-    endpoints.install_console(app, Operators(recovery_token, operators), attempts, demo)
-    endpoints.install_recovery(app, recovery_token, attempts)
+    access = Operators(recovery_token, operators)
+    endpoints.install_console(app, access, attempts, demo, facts)
+    checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
+    endpoints.install_recovery(app, checks)
+    if retry is not None:
+        RetryAPI(retry, checks).install(app)
     return app
 
 
 def _slots(refused: CountRefusal) -> tuple[Slots, Slots, Slots]:
-    """Return the places of scrapes, of status pages and queries, and of reloads."""
+    """Return the places of scrapes, of pages and queries, and of reloads."""
     return (
         Slots(Refusal.SCRAPES, refused, most=MAX_SCRAPES, most_of_client=MAX_SCRAPES_OF_CLIENT),
         Slots(Refusal.VIEWS, refused, most=MAX_VIEWS, most_of_client=MAX_VIEWS_OF_CLIENT),
@@ -209,10 +218,14 @@ class _Endpoints(NamedTuple):
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
-        app.router.add_get("/data", self.limited(self.status))
 
     def install_console(
-        self, app: web.Application, operators: Operators, attempts: Attempts, demo: Demo | None
+        self,
+        app: web.Application,
+        operators: Operators,
+        attempts: Attempts,
+        demo: Demo | None,
+        facts: DaemonInside | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -226,6 +239,7 @@ class _Endpoints(NamedTuple):
             refused=self.refused,
             version=self.version,
             telemetry_path=self.telemetry_path,
+            facts=facts,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
@@ -236,21 +250,10 @@ class _Endpoints(NamedTuple):
             self.limited,
         )
 
-    def install_recovery(
-        self, app: web.Application, token: TokenSource, attempts: Attempts
-    ) -> None:
+    def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
         """Add the routes that show and control recovery to *app*, if there is one."""
-        if self.service is None:
-            return
-        recovery.RecoveryAPI(
-            self.service,
-            token,
-            self.reload,
-            hosts=self.hosts,
-            attempts=attempts,
-            clock=self.clock,
-            refused=self.refused,
-        ).install(app, self.limited)
+        if self.service is not None:
+            recovery.RecoveryAPI(self.service, self.reload, checks).install(app, self.limited)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         with self.scrapes.taken(request):
@@ -281,7 +284,7 @@ class _Endpoints(NamedTuple):
         return handle
 
     def limited(self, handler: Handler) -> Handler:
-        """Return *handler*, of status pages or queries, that holds a place while it answers."""
+        """Return *handler*, of pages or queries, that holds a place while it answers."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             with self.views.taken(request):
@@ -321,29 +324,9 @@ class _Endpoints(NamedTuple):
             lines.append(self.reload.problem)
         return _plain("\n".join(lines))
 
-    async def status(self, _: web.Request) -> web.Response:
-        html, policy = await run_in_thread(
-            _status_page,
-            self.overview.reports(),
-            version=self.version,
-            now=self.clock.now(),
-            telemetry_path=self.telemetry_path,
-            settings_problem=self.reload.problem,
-            recovery=[] if self.service is None else await recovery.overview(self.service),
-        )
-        return web.Response(
-            text=html,
-            content_type="text/html",
-            headers={
-                hdrs.CACHE_CONTROL: "no-store",
-                "Content-Security-Policy": policy,
-                "X-Frame-Options": "deny",
-            },
-        )
-
     async def icon(self, _: web.Request) -> web.Response:
         return web.Response(
-            text=ICON.read_text(),
+            body=static_files()["icon.svg"].body,
             content_type="image/svg+xml",
             headers={hdrs.CACHE_CONTROL: "max-age=86400"},
         )
@@ -383,12 +366,6 @@ async def _guest_targets(
         return _plain(_one_line(str(error)), status=503), None
     headers = {hdrs.CACHE_CONTROL: "no-store"}
     return web.Response(body=found, content_type="application/json", headers=headers), None
-
-
-def _status_page(*args: Any, **kwargs: Any) -> tuple[str, str]:
-    from exporter.web import status  # noqa: PLC0415 - loads Jinja, for the first page only
-
-    return status.render_status(*args, **kwargs), status.CONTENT_SECURITY_POLICY
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:

@@ -376,7 +376,7 @@ async def test_no_secret_appears_anywhere(tmp_path: Path) -> None:
                 await daemon.page_where(lambda page: bool(page.get("vergewatch_table_success")))
                 seen = [
                     (await daemon.get(path))[1]
-                    for path in ("/metrics", "/", "/-/ready", "/-/healthy", "/nowhere")
+                    for path in ("/metrics", "/", "/data", "/-/ready", "/-/healthy", "/nowhere")
                 ]
                 with system.faults.on("reset"):
                     await REAL_TIME.sleep(0.6)

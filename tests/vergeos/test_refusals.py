@@ -1,5 +1,6 @@
 """Refused credentials are remembered across restarts, without giving them away."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from exporter.daemon.refusal_file import RefusalFile
+from exporter.inputs.files import stamp
 from exporter.vergeos.credentials import Credentials
 from exporter.vergeos.refusals import RefusalMemory
 from tests.fakes import FakeClock
@@ -116,3 +118,74 @@ async def test_damaged_file_is_no_refusal(tmp_path: Path, text: bytes) -> None:
     file.path.parent.mkdir()
     file.path.write_bytes(text)
     assert await objection(started(tmp_path, FakeClock()), KEY) == ""
+
+
+async def test_retry_allows_one_attempt_and_ten_allow_no_more(tmp_path: Path) -> None:
+    clock = FakeClock()
+    memory = started(tmp_path, clock)
+    assert memory.retry() is None
+    await memory.remember(KEY, "401", wait_seconds=WAIT)
+    clock.elapsed += 90
+    assert await objection(memory, KEY)
+    assert {memory.retry() for _ in range(10)} == {0.0}
+    assert await objection(memory, KEY) == ""
+    assert await objection(memory, KEY)  # another client, meanwhile
+    await memory.remember(KEY, "401", wait_seconds=WAIT)
+
+    for _ in range(10):
+        clock.elapsed += 5
+        memory.retry()
+        assert await objection(memory, KEY)
+    clock.elapsed += 10
+    assert await objection(memory, KEY) == ""
+
+
+async def test_retry_waits_for_the_rest_of_the_minute(tmp_path: Path) -> None:
+    clock = FakeClock()
+    memory = started(tmp_path, clock)
+    await memory.remember(KEY, "401", wait_seconds=WAIT)
+    clock.elapsed += 18
+    assert memory.retry() == 42
+    clock.elapsed += 41
+    assert await objection(memory, KEY)
+    clock.elapsed += 1
+    assert await objection(memory, KEY) == ""
+
+
+async def test_retry_after_a_restart_knows_the_last_attempt(tmp_path: Path) -> None:
+    clock = FakeClock()
+    await started(tmp_path, clock).remember(KEY, "401", wait_seconds=WAIT)
+    clock.elapsed += 20
+    memory = started(tmp_path, clock)
+    assert await objection(memory, KEY)
+    assert memory.retry() == 40
+
+
+async def test_attempt_without_an_answer_is_not_repeated_within_a_minute(tmp_path: Path) -> None:
+    clock = FakeClock()
+    memory = started(tmp_path, clock)
+    await memory.remember(KEY, "401", wait_seconds=WAIT)
+    clock.elapsed += WAIT
+    assert await objection(memory, KEY) == ""
+    clock.elapsed += 59
+    assert await objection(memory, KEY)
+    clock.elapsed += 1
+    assert await objection(memory, KEY) == ""
+
+
+async def test_touched_secret_file_allows_one_attempt(tmp_path: Path) -> None:
+    clock = FakeClock()
+    memory = started(tmp_path, clock)
+    secret = tmp_path / "secret"
+    secret.write_text("a-refused-key")
+    before = Credentials(api_key=KEY.api_key, stamps=(stamp(secret),))
+    await memory.remember(before, "401", wait_seconds=WAIT)
+    clock.elapsed += 100
+    assert await objection(memory, before)
+
+    os.utime(secret, ns=(1, 1))
+    touched = Credentials(api_key=KEY.api_key, stamps=(stamp(secret),))
+    assert await objection(memory, touched) == ""
+    await memory.remember(touched, "401", wait_seconds=WAIT)
+    clock.elapsed += 100
+    assert await objection(memory, touched)

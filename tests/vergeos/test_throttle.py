@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from exporter.collectors.inventory import join
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
+from exporter.console.health import reason_of
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import BadReplyError, ThrottledError, VergeOSError
 from exporter.model import IDENTITY
@@ -25,7 +26,6 @@ from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
 from exporter.vergeos.throttle import Throttle, retry_after_seconds
-from exporter.web.health import reason_of
 from tests.fakes import START, FakeClock
 from tests.vergeos.scripted import Answer, Scripted, respond, serving
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.web.ports import GuestTargets, VendorPages
+from exporter.web.ports import DaemonInside, GuestTargets, VendorPages
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -97,6 +97,7 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
             telemetry_path: str = "/metrics",
             vendor: VendorPages | None = None,
             guests: GuestTargets | None = None,
+            facts: DaemonInside | None = None,
         ) -> ServerUnderTest:
             config = ReloadableWebConfig(web_config, clock) if web_config else None
             scrapes: list[float] = []
@@ -111,6 +112,7 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
                 observe_scrape=scrapes.append,
                 vendor=vendor,
                 guests=guests,
+                facts=facts,
             )
             context = config.ssl_context() if config else None
             where = await stack.enter_async_context(

@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import bcrypt
-import msgspec
 import pytest
 import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.model import OpenQuestion
 from exporter.recovery.model.commands import (
     ANSWERS,
     GIVEN_BY_OPERATORS,
@@ -40,8 +38,8 @@ from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
 from exporter.web import server
 from exporter.web.attempts import SLOWED_SECONDS
+from exporter.web.commands import BODY_BYTES
 from exporter.web.ports import Refusal
-from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -551,80 +549,6 @@ def test_metrics_cannot_be_where_the_api_and_the_console_are(path: str, clock: H
         )
 
 
-# The status page.
-
-
-async def test_status_page_shows_recovery(daemon: Serving) -> None:
-    service = StubService()
-    service.found = [
-        VMRecoveryStatus(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
-              sentence=f"web-{n} crashed & <b>was not</b> restarted. Run `clear <web>`.")
-        for n in range(30)
-    ]  # fmt: skip
-    page = (await (await daemon(service)).get("/data")).text
-
-    assert "Recovery: shadow mode, 12 VMs enrolled" in page
-    assert "web-0 crashed &amp; &lt;b&gt;was not&lt;/b&gt; restarted." in page
-    assert page.count("restarted.") == MAX_VMS
-    assert "Run <code>clear &lt;web&gt;</code>." in page
-    assert "and 10 VMs more" in page
-    assert "web-&lt;1&gt;: started it" in page
-
-
-async def test_status_page_shows_open_questions_with_the_commands(daemon: Serving) -> None:
-    service = StubService()
-    question = OpenQuestion(17, 1, "web-<1>", "poweron", "crashed", "it stopped", NOW, NOW)
-    service.cares = [msgspec.structs.replace(service.cares[0], questions=(question,))]
-
-    page = (await (await daemon(service)).get("/data")).text
-
-    assert "question 17" in page
-    assert "web-&lt;1&gt;: it stopped. Recovery asks whether to send the action poweron" in page
-    assert 'vergewatch recovery approve 17 --reason "..."' in page
-    assert 'vergewatch recovery deny 17 --reason "..."' in page
-
-
-async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
-    service = StubService()
-    service.found = [
-        VMRecoveryStatus(
-            system="production",
-            vm="db-01",
-            vm_key=1,
-            uuid="u",
-            state=state,
-            sentence="It was stopped.",
-        )
-        for state in ("stopped", "baseline", "healthy")
-    ]
-
-    page = await (await daemon(service)).get("/data")
-
-    assert page.status == 200
-    assert "It was stopped." not in page.text
-
-
-async def test_status_page_leaves_out_a_system_removed_meanwhile(daemon: Serving) -> None:
-    class RemovedMeanwhile(StubService):
-        async def actions(
-            self, system: str | None = None, *, limit: int
-        ) -> Sequence[TimelineEvent]:
-            raise UnknownNameError("no system is called production")
-
-    page = await (await daemon(RemovedMeanwhile())).get("/data")
-
-    assert page.status == 200
-    assert "<b>Recovery</b>" not in page.text
-
-
-@pytest.mark.parametrize("off", [None, StubService()])
-async def test_status_page_without_recovery(daemon: Serving, off: StubService | None) -> None:
-    if off is not None:
-        off.cares = []
-
-    assert "<b>Recovery</b>" not in (await (await daemon(off)).get("/data")).text
-
-
 # End to end.
 
 
@@ -684,9 +608,6 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     assert (await site.get("/api/v1/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/v1/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
-    assert (
-        "web-01: started it (action 1): confirmed, the VM is up" in (await site.get("/data")).text
-    )
     await journal.close()
 
 

@@ -111,10 +111,11 @@ async def test_metrics_at_another_telemetry_path(serve: Serve) -> None:
     assert "/probe/vergeos" in (await server.request("/")).text
 
 
-async def test_metrics_at_root_replace_status_page(serve: Serve) -> None:
+async def test_metrics_at_root_replace_the_overview(serve: Serve) -> None:
     server = await serve(telemetry_path="/")
 
     assert (await server.request("/")).body == b"CLASSIC plain\n"
+    assert (await server.request("/data")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -191,14 +192,15 @@ async def test_reload_names_what_was_applied_and_what_needs_a_restart(serve: Ser
     )
 
 
-async def test_rejected_reload_is_500_and_shown_on_status_page(serve: Serve) -> None:
+async def test_rejected_reload_is_500_and_shown_on_every_page(serve: Serve) -> None:
     server = await serve(reload=StubReload("settings.yml: no url\nfor production"))
 
     reply = await server.request("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (500, "settings.yml: no url for production\n")
-    page = (await server.request("/")).text
-    assert "The last reload was refused just now: settings.yml: no url" in page
+    for path in ("/", "/data"):
+        page = (await server.request(path)).text
+        assert "The last reload was refused just now: settings.yml: no url" in page
 
 
 async def test_get_of_reload_is_405(serve: Serve) -> None:
@@ -212,17 +214,21 @@ async def test_get_of_reload_is_405(serve: Serve) -> None:
     assert reload.calls == 0
 
 
-async def test_status_page_has_strict_content_security_policy(serve: Serve) -> None:
+@pytest.mark.parametrize("path", ["/", "/data"])
+async def test_page_has_strict_content_security_policy(serve: Serve, path: str) -> None:
     server = await serve()
 
-    reply = await server.request("/")
+    reply = await server.request(path)
 
     assert reply.status == 200
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    policy = reply.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Cache-Control"] == "no-store"
-    assert "Vergewatch" in reply.text
+    assert " style=" not in reply.text
+    assert "<style" not in reply.text
 
 
 async def test_favicon_is_svg(serve: Serve) -> None:

@@ -20,7 +20,7 @@ from exporter.web.console.demo import DemoBanner
 from exporter.web.console.operators import Operators
 from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, Overview, Reload
+from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
@@ -57,6 +57,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        facts: The daemon itself; None if it is not shown.
         demo: The banner of the demo; None where real systems are watched.
 
     """
@@ -74,11 +75,13 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        facts: DaemonInside | None = None,
         demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
+        self.facts = facts
         self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts

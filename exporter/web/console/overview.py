@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from exporter.console.fleet import count_conditions
+from exporter.console.health import reason_of, state_of
 from exporter.web.console.console import Console
-from exporter.web.health import reason_of, state_of
 
 
 async def show(console: Console, request: web.Request) -> web.Response:
