@@ -1,7 +1,7 @@
 """The HTTP endpoints: metrics, health, readiness, reload, the API and the console."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from exporter.web import recovery
 from exporter.web.attempts import Attempts
 from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
-from exporter.web.console.console import Console
+from exporter.web.console.console import NO_LINKS, Console
 from exporter.web.console.demo import DemoBanner
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
@@ -98,6 +98,8 @@ def make_app(
     guests: GuestTargets | None = None,
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    links: Mapping[str, str] = NO_LINKS,
+    runbooks: str = "",
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -122,6 +124,8 @@ def make_app(
         guests: Service discovery; without it, there is none.
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        links: Templates of links from a VM to other tools, by their names.
+        runbooks: Base URL of the runbooks.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -155,7 +159,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts)
+    endpoints.install_console(app, access, attempts, demo, facts, links, runbooks)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -226,6 +230,8 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        links: Mapping[str, str],
+        runbooks: str,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -240,6 +246,8 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            links=links,
+            runbooks=runbooks,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(

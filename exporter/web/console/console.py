@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # loaded only where recovery is on
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
+NO_LINKS: Mapping[str, str] = {}
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -58,6 +59,8 @@ class Console:
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
         facts: The daemon itself; None if it is not shown.
+        links: Templates of links from a VM to other tools, by their names.
+        runbooks: Base URL of the runbooks.
         demo: The banner of the demo; None where real systems are watched.
 
     """
@@ -76,12 +79,15 @@ class Console:
         version: str,
         telemetry_path: str,
         facts: DaemonInside | None = None,
+        links: Mapping[str, str] = NO_LINKS,
+        runbooks: str = "",
         demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
         self.facts = facts
+        self.links, self.runbooks = links, runbooks
         self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts

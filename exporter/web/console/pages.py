@@ -6,7 +6,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.web.console import data, overview, static_files
+from exporter.web.console import data, overview, static_files, vm, vm_api
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
@@ -42,6 +42,9 @@ def install_console(
     if console.telemetry_path != "/":
         get("/", overview.show)
     get("/data", data.show)
+    get(vm.PATH, vm.show)
+    get(vm_api.PATH, vm_api.show)
+    get(vm_api.HISTORY_PATH, vm_api.history)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream)
     router.add_get(LOGIN, limited(login.show))

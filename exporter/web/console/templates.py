@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -45,6 +46,11 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+def segment(text: str) -> str:
+    """Return *text* as one segment of a path, or as one value of a query."""
+    return quote(text, safe="")
+
+
 def iso(time: datetime) -> str:
     """Return *time* in UTC as ISO 8601, which the page's script shows in the browser's zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -70,6 +76,7 @@ _ENVIRONMENT.filters |= {
     "iso": iso,
     "number": number,
     "percent": percent,
+    "segment": segment,
     "size": size,
     "span": span,
     "until": until,

@@ -4,8 +4,15 @@
 (() => {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+  const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const shortWithDay = new Intl.DateTimeFormat(undefined, { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+
   function showTimes(root) {
-    for (const time of root.querySelectorAll("time[datetime]:not([data-relative])")) {
+    for (const time of root.querySelectorAll("time[data-short]")) {
+      const chosen = time.dataset.short === "day" ? shortWithDay : short;
+      time.textContent = chosen.format(new Date(time.dateTime));
+    }
+    for (const time of root.querySelectorAll("time[datetime]:not([data-relative], [data-short])")) {
       time.textContent = format.format(new Date(time.dateTime));
     }
   }
