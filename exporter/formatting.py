@@ -1,4 +1,4 @@
-"""Format counts, times, durations and suggestions."""
+"""Format counts, times, durations, cells of CSV and suggestions."""
 
 import re
 from collections.abc import Iterable
@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet would evaluate."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -83,6 +85,23 @@ def moment_beside(time: datetime, other: datetime) -> str:
     """Return *time*, with its day if that is another one than that of *other*."""
     same_day = time.astimezone(UTC).date() == other.astimezone(UTC).date()
     return time_of_day(time) if same_day else moment(time)
+
+
+def csv_cell(value: object) -> str:
+    """Return *value* as text; what is not known is empty, and nothing is a formula."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.0f}"
+        case datetime():
+            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+        case str() if value.startswith(FORMULA):
+            return f"'{value}"
+        case _:
+            return str(value)
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 1) -> str:

@@ -277,6 +277,8 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """The guard that forbids an action on a VM that crashed."""
     blocking_row: str = ""
     """The log row that makes the cause unknown, and how to teach its meaning; else empty."""
+    blocking_template: str = ""
+    """The template of that row."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):

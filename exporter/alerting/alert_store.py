@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.alerting.alerts import Alert, current_alerts, is_resolved
 from exporter.alerting.config import AlertLimits
+from exporter.alerting.definitions import Links
 from exporter.alerting.silences import Timestamp
 from exporter.model import SystemReport
 
@@ -15,7 +16,7 @@ LabelSet = tuple[tuple[str, str], ...]
 Subject = tuple[str, str, str]
 Version = tuple[LabelSet, datetime, datetime | None]
 RESOLVED_RETENTION = timedelta(minutes=15)
-"""How long a resolved alert is kept. Later, Alertmanager has resolved it by its end time."""
+"""How long a resolved alert is kept."""
 
 
 class StoredAlert(msgspec.Struct, frozen=True, gc=False):
@@ -31,14 +32,13 @@ class StoredAlert(msgspec.Struct, frozen=True, gc=False):
         """Changes when the alert starts or ends, and must then be posted at once."""
         return self.alert.label_set, self.starts_at, self.ends_at
 
-    def payload(self, *, expires_at: datetime) -> dict[str, Any]:
+    def payload(self, more_labels: Mapping[str, str], *, expires_at: datetime) -> dict[str, Any]:
         """Return the alert as Alertmanager's API takes it; it ends at *expires_at* by itself."""
-        ends_at = self.ends_at or expires_at
         return {
-            "labels": self.alert.labels,
+            "labels": {**more_labels, **self.alert.labels},
             "annotations": self.alert.annotations,
-            "startsAt": min(self.starts_at, ends_at),
-            "endsAt": ends_at,
+            "startsAt": min(self.starts_at, expires_at),
+            "endsAt": expires_at,
         }
 
 
@@ -61,7 +61,7 @@ class AlertStore(NamedTuple):
         self,
         reports: Sequence[SystemReport],
         limits: AlertLimits,
-        runbooks: str,
+        links: Links,
         *,
         now: datetime,
         at: float,
@@ -70,7 +70,6 @@ class AlertStore(NamedTuple):
         Return the store after an evaluation of *reports*.
 
         Args:
-            runbooks: Base URL of the runbooks.
             now: The wall clock.
             at: The monotonic clock, in seconds.
 
@@ -79,7 +78,7 @@ class AlertStore(NamedTuple):
         current = {
             alert.label_set: alert
             for report in reports
-            for alert in current_alerts(report, limits, runbooks, now=now)
+            for alert in current_alerts(report, limits, links, now=now)
         }
         firing = {stored.alert.subject for stored in self.firing}
         alerts = self._kept(current, reports, limits, now)
@@ -150,7 +149,10 @@ class AlertStore(NamedTuple):
         return cls({stored.alert.label_set: stored for stored in alerts})
 
 
-def encode_alerts(alerts: Iterable[StoredAlert], *, expires_at: datetime) -> bytes:
-    """Return the body of a request that posts *alerts* to Alertmanager."""
+def encode_alerts(
+    alerts: Iterable[StoredAlert], more_labels: Mapping[str, str], *, expires_at: datetime
+) -> bytes:
+    """Return the body of a request that posts *alerts* with *more_labels* to Alertmanager."""
     expires_at = expires_at.astimezone(UTC)
-    return msgspec.json.encode([stored.payload(expires_at=expires_at) for stored in alerts])
+    payloads = [stored.payload(more_labels, expires_at=expires_at) for stored in alerts]
+    return msgspec.json.encode(payloads)

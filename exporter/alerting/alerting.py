@@ -7,7 +7,7 @@ neither the others nor the daemon.
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -15,10 +15,11 @@ import msgspec
 import structlog
 
 from exporter.alerting.alert_store import AlertStore
-from exporter.alerting.alertmanager import Alertmanager, make_session
+from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.notifier import Notifier
 from exporter.alerting.silence_poller import SilencePoller
+from exporter.alerting.silences import NewSilence, SilenceInterval
 from exporter.alerting.vm_silences import SystemSilences, VMSilences
 from exporter.clock import Clock
 from exporter.executor import run_in_thread
@@ -135,6 +136,68 @@ class Alerting:
         """Return the silences of one system; there are none while silences are not read."""
         return SystemSilences(self.silences, system_names)
 
+    @property
+    def known_silences(self) -> Sequence[SilenceInterval]:
+        """The silences of every Alertmanager, as last read; none while they are not read."""
+        return self.silences.all
+
+    @property
+    def silences_unknown(self) -> str:
+        """Why the silences of an Alertmanager are unknown; empty if all are known."""
+        return self.silences.unknown
+
+    async def create_silence(self, silence: NewSilence) -> None:
+        """
+        Create *silence* in the first Alertmanager that takes it; a cluster spreads it.
+
+        Raises:
+            AlertmanagerError: None took it; the text is that of the first.
+
+        """
+
+        async def create(client: Alertmanager) -> None:
+            known = await client.create_silence(silence)
+            log.info("silence.created", silence=known, owner=silence.created_by, url=client.url)
+
+        await self._first(self.settings.urls, create)
+
+    async def expire_silence(self, silence_id: str, owner: str) -> None:
+        """
+        End a silence, in the first Alertmanager that has it; a cluster spreads that too.
+
+        Args:
+            owner: The operator, for the log.
+
+        Raises:
+            AlertmanagerError: None ended it.
+
+        """
+
+        async def expire(client: Alertmanager) -> None:
+            await client.expire_silence(silence_id)
+            log.info("silence.expired", silence=silence_id, owner=owner, url=client.url)
+
+        having = [one.url for one in self.pollers if one.has(silence_id)]
+        await self._first(having or self.settings.urls, expire)
+
+    async def _first(
+        self, urls: Sequence[str], send: Callable[[Alertmanager], Awaitable[None]]
+    ) -> None:
+        """Send a request to one Alertmanager after the other until one takes it."""
+        errors = []
+        async with make_session(self.settings, self._watch) as session:
+            for url in urls:
+                try:
+                    await send(self._client(url, session))
+                except AlertmanagerError as error:
+                    errors.append(error)
+                else:
+                    await self.silences.refresh()
+                    return
+        if errors:
+            raise errors[0]
+        raise AlertmanagerError("no Alertmanager is configured", outcome="unreachable")
+
     async def _load(self) -> None:
         """Continue with the alerts of the previous process."""
         self._is_loaded = True
@@ -162,7 +225,7 @@ class Alerting:
         self.store = before.evaluate(
             reports,
             settings.limits,
-            settings.runbooks,
+            settings.links,
             now=self._clock.now(),
             at=self._clock.monotonic(),
         )

@@ -8,12 +8,14 @@ received, because both may contain secrets.
 import asyncio
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from exporter import http
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.alerting.silences import SilencesResponse, decode_silences
+from exporter.alerting.silences import NewSilence, SilencesResponse, decode_silences
 from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError
 from exporter.http import connection_error_reason, read_body
@@ -22,6 +24,7 @@ from exporter.tolerant_json import UnreadableError
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
+SILENCE = "/api/v2/silence"
 MAX_BODY_BYTES = 32 * 2**20
 JSON = {"Content-Type": "application/json"}
 
@@ -38,6 +41,10 @@ class AlertmanagerError(VergewatchError):
     def __init__(self, text: str, *, outcome: str) -> None:
         super().__init__(text)
         self.outcome = outcome
+
+
+class _Created(msgspec.Struct, rename={"silence_id": "silenceID"}):
+    silence_id: str
 
 
 class Alertmanager:
@@ -90,6 +97,31 @@ class Alertmanager:
         _, body = await self._request("POST", ALERTS, alerts)
         if body.lstrip().startswith(b"<"):
             raise self._error(f"{ALERTS} returned an HTML page: check the URL", outcome="bad_reply")
+
+    async def create_silence(self, silence: NewSilence) -> str:
+        """
+        Create *silence*, and return its id.
+
+        Raises:
+            AlertmanagerError: The request failed, or Alertmanager refused the silence.
+
+        """
+        _, body = await self._request("POST", SILENCES, msgspec.json.encode(silence))
+        try:
+            return msgspec.json.decode(body, type=_Created).silence_id
+        except msgspec.DecodeError:
+            text = f"{SILENCES} returned no id of a silence: check the URL"
+            raise self._error(text, outcome="bad_reply") from None
+
+    async def expire_silence(self, silence_id: str) -> None:
+        """
+        End a silence now.
+
+        Raises:
+            AlertmanagerError: The request failed, or Alertmanager does not know the silence.
+
+        """
+        await self._request("DELETE", f"{SILENCE}/{quote(silence_id, safe='')}", None)
 
     async def _request(self, method: str, path: str, body: bytes | None) -> tuple[str, bytes]:
         """Send one request, and return the response's Date header and body."""

@@ -1,26 +1,24 @@
 """
 The alerts that the daemon posts itself, derived from its reports.
 
-The alert rules for Prometheus have alerts of the same names, so that one route and one runbook
-serve both. The label ``source`` tells them apart.
+The alert rules for Prometheus have alerts with the same names and labels, so that Alertmanager
+merges both where both are used.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
 from exporter.alerting.config import AlertLimits
+from exporter.alerting.definitions import DEFINITIONS, AlertName, Links
 from exporter.formatting import minute, moment
 from exporter.model import LastAction, OpenQuestion, RecoveryReport, RecoveryVM, SystemReport
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.model.cases import Outcome, Policy
+from exporter.recovery.model.cases import Cause, Outcome, Policy
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
-SOURCE = "vergewatch"
 ACTING_MODES = (Mode.ASK, Mode.ENFORCE)
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.STOPPED})
 """States in which the outcome of an earlier action no longer matters."""
@@ -31,10 +29,6 @@ HOLDS_ALL_VMS = frozenset(
     {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
-QUARANTINED_TEXT = (
-    "is quarantined: its restart budget or its allowed actions are exhausted, or it "
-    "goes down again and again. Manual action is required."
-)
 UNWANTED_DOWN = frozenset(
     {
         State.SUSPECT,
@@ -48,78 +42,6 @@ UNWANTED_DOWN = frozenset(
     }
 )
 """States of a VM that was not stopped on purpose, besides `State.QUARANTINED`."""
-
-
-class AlertName(StrEnum):
-    """Value of the label ``alertname``, the same as in the alert rules for Prometheus."""
-
-    SYSTEM_DATA_STALE = "VergeSystemDataStale"
-    AUTHENTICATION_FAILED = "VergeAuthenticationFailed"
-    STATUS_FROZEN = "VergeSystemStatusFrozen"
-    DISARMED = "VergeRecoveryDisarmed"
-    RIVAL = "VergeRecoveryRival"
-    INTERNAL_ERROR = "VergeRecoveryInternalError"
-    CIRCUIT_BREAKER_OPEN = "VergeRecoveryCircuitBreakerOpen"
-    JOURNAL_DOWN = "VergeRecoveryJournalDown"
-    VM_DOWN = "VergeVMDown"
-    QUARANTINED = "VergeRecoveryQuarantined"
-    HELD_TOO_LONG = "VergeRecoveryHeldTooLong"
-    FAILED = "VergeRecoveryFailed"
-    OUTCOME_UNKNOWN = "VergeRecoveryOutcomeUnknown"
-    ACTED = "VergeRecoveryActed"
-    APPROVAL_NEEDED = "VergeRecoveryApprovalNeeded"
-    ERROR_BUDGET_SPENT = "VergeRecoveryErrorBudgetSpent"
-
-
-class AlertDefinition(NamedTuple):
-    """What all alerts of one name have in common."""
-
-    summary: str
-    severity: str = "critical"
-    layer: str = "recovery"
-    vm_down: bool = False
-    """Whether a VM is or may be down: silencing such an alert also holds recovery of the VM."""
-
-
-DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
-    AlertName.SYSTEM_DATA_STALE: AlertDefinition(
-        "A VergeOS system sends no data.", layer="system", vm_down=True
-    ),
-    AlertName.AUTHENTICATION_FAILED: AlertDefinition(
-        "VergeOS rejects the configured credentials.", layer="system"
-    ),
-    AlertName.STATUS_FROZEN: AlertDefinition(
-        "VergeOS no longer updates the status of VMs.", layer="system", vm_down=True
-    ),
-    AlertName.DISARMED: AlertDefinition("Recovery has been disarmed for a long time.", "warning"),
-    AlertName.RIVAL: AlertDefinition("Another instance acts on the same system."),
-    AlertName.INTERNAL_ERROR: AlertDefinition("Recovery stopped because of an internal error."),
-    AlertName.CIRCUIT_BREAKER_OPEN: AlertDefinition(
-        "Too many VMs are down at once; the circuit breaker is open."
-    ),
-    AlertName.JOURNAL_DOWN: AlertDefinition("Recovery cannot write its journal."),
-    AlertName.VM_DOWN: AlertDefinition(
-        "A VM is down and was not stopped on purpose.", layer="vm", vm_down=True
-    ),
-    AlertName.QUARANTINED: AlertDefinition(
-        "A VM is quarantined. Manual action is required.", vm_down=True
-    ),
-    AlertName.HELD_TOO_LONG: AlertDefinition(
-        "A VM is down, and recovery is not allowed to start it.", "warning", vm_down=True
-    ),
-    AlertName.FAILED: AlertDefinition("A recovery action failed.", vm_down=True),
-    AlertName.OUTCOME_UNKNOWN: AlertDefinition(
-        "The outcome of a recovery action is unknown.", "warning", vm_down=True
-    ),
-    AlertName.ACTED: AlertDefinition("Recovery restarted a VM.", "info"),
-    AlertName.APPROVAL_NEEDED: AlertDefinition(
-        "A VM crashed, and recovery asks whether to act on it.", vm_down=True
-    ),
-    AlertName.ERROR_BUDGET_SPENT: AlertDefinition(
-        "People undid actions of recovery, so it asks before each action.", "warning"
-    ),
-}
-"""The alert rules have the same summaries: both alerts then arrive as one titled message."""
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -148,10 +70,10 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class AlertBuilder:
     """Builds the alerts of one system."""
 
-    def __init__(self, report: SystemReport, runbooks: str) -> None:
+    def __init__(self, report: SystemReport, links: Links) -> None:
         self._url = report.url
         self._system_name = report.system_name
-        self._runbooks = runbooks.rstrip("/")
+        self._links = links
 
     def for_system(self, name: AlertName, description: str, for_seconds: float = 0.0) -> Alert:
         """Build an alert; "{}" in *description* becomes the system."""
@@ -168,6 +90,7 @@ class AlertBuilder:
         self, name: AlertName, description: str, *, for_seconds: float = 0.0, **vm_labels: str
     ) -> Alert:
         definition = DEFINITIONS[name]
+        named = {"system_name": self._system_name, **vm_labels}
         return Alert(
             url=self._url,
             name=name,
@@ -176,30 +99,23 @@ class AlertBuilder:
                 "alertname": str(name),
                 "severity": definition.severity,
                 "layer": definition.layer,
-                "source": SOURCE,
-                "system_name": self._system_name,
-                **vm_labels,
+                **named,
             },
             annotations={
-                "summary": definition.summary,
+                "summary": definition.summary.format_map(named),
                 "description": description,
-                "runbook_url": f"{self._runbooks}/{name}.md",
+                "runbook_url": self._links.runbook(name),
+                "dashboard_url": self._links.dashboard_of(name, named),
             },
             for_seconds=for_seconds,
         )
 
 
 def current_alerts(
-    report: SystemReport, limits: AlertLimits, runbooks: str, *, now: datetime
+    report: SystemReport, limits: AlertLimits, links: Links, *, now: datetime
 ) -> Iterator[Alert]:
-    """
-    Yield the alerts whose conditions hold in *report*.
-
-    Args:
-        runbooks: Base URL of the runbooks.
-
-    """
-    build = AlertBuilder(report, runbooks)
+    """Yield the alerts whose conditions hold in *report*."""
+    build = AlertBuilder(report, links)
     if not report.authenticated:
         yield build.for_system(
             AlertName.AUTHENTICATION_FAILED,
@@ -335,11 +251,29 @@ def _vm_alerts(
             recovery.readiness in HOLDS_ALL_VMS or vm.key in asked
         )
         if name is not None and not held:
-            quarantined = name is AlertName.QUARANTINED
-            yield build.for_vm(name, vm, QUARANTINED_TEXT if quarantined else _what_is_known(vm))
+            yield build.for_vm(name, vm, _state_text(name, vm))
     for action in recovery.last_actions:
         if action.vm_key in vms:
             yield from _action_alert(build, action, vms[action.vm_key], limits, now)
+
+
+def _state_text(name: AlertName, vm: RecoveryVM) -> str:
+    match name:
+        case AlertName.QUARANTINED:
+            is_flapping = vm.cause == Cause.FLAPPING
+            spent = "its restart budget or its allowed actions are exhausted"
+            why = "it goes down again and again" if is_flapping else spent
+            return (
+                f"is quarantined: {why}. Recovery does not act on it. Run "
+                "`vergewatch explain VM`, then start the VM in VergeOS."
+            )
+        case AlertName.OUTCOME_UNKNOWN:
+            return (
+                "has a recovery action without a known outcome. Recovery does not act on it again "
+                "until the outcome is known. Run `vergewatch explain VM`."
+            )
+        case _:
+            return _what_is_known(vm)
 
 
 def _action_alert(
@@ -353,8 +287,8 @@ def _action_alert(
         case Outcome.FAILED if not settled:
             yield build.for_vm(AlertName.FAILED, vm, f"is not running after {what}, which failed.")
         case Outcome.UNKNOWN if not settled:
-            text = f"may not be running: the outcome of {what} is unknown."
-            yield build.for_vm(AlertName.OUTCOME_UNKNOWN, vm, text)
+            text = f"is not running after {what}, whose outcome is unknown."
+            yield build.for_vm(AlertName.FAILED, vm, text)
 
 
 def question_text(question: OpenQuestion) -> str:
@@ -380,6 +314,8 @@ def _alert_of_state(vm: RecoveryVM, limits: AlertLimits, now: datetime) -> Alert
             name, seconds = AlertName.QUARANTINED, 0.0
         case State.HELD:
             name, seconds = AlertName.HELD_TOO_LONG, limits.held_seconds
+        case State.ACTING | State.VERIFYING | State.INDETERMINATE:
+            name, seconds = AlertName.OUTCOME_UNKNOWN, limits.outcome_seconds
         case _:
             return None
     return name if (now - vm.since).total_seconds() >= seconds else None
@@ -439,7 +375,9 @@ def _is_resolved_for_vm(
     vm = next((vm for vm in _enrolled_vms(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # until the journal is open, no VM is enrolled
-    if alert.name in (AlertName.QUARANTINED, AlertName.APPROVAL_NEEDED):
+    if alert.name in (
+        AlertName.QUARANTINED, AlertName.APPROVAL_NEEDED, AlertName.OUTCOME_UNKNOWN
+    ):  # fmt: skip
         return True  # the VM's state comes from the journal, so it is known
     if alert.name == AlertName.HELD_TOO_LONG:
         # Not current as well while recovery as a whole has an alert.

@@ -1,5 +1,6 @@
 """Settings of Alertmanagers: where they are, how to log in, what is posted and polled."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -10,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.alerting.definitions import Links
 from exporter.inputs.http_settings import HTTPServerSettings, normalized_url
 from exporter.inputs.validation import STRICT, Seconds
 
@@ -22,6 +24,8 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+RUNBOOKS = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
+"""The base URL of the runbooks, here and in the alert rules."""
 URL = Annotated[str, AfterValidator(_normalized_url)]
 
 
@@ -40,6 +44,8 @@ class AlertLimits(BaseModel):
     """The journal cannot be written."""
     held_seconds: Seconds = 900
     """A VM crashed and a guard forbids its start."""
+    outcome_seconds: Seconds = 600
+    """A recovery action has no known outcome. It is verified within two to five minutes."""
     down_seconds: Seconds = 240
     """A VM is down, and nothing shows that it was stopped on purpose. Together with the time until
     Vergewatch sees it down, that is less than five minutes."""
@@ -78,8 +84,14 @@ class AlertmanagerSettings(HTTPServerSettings):
     """Time between two evaluations of the daemon's alerts."""
     timeout_seconds: PositiveFloat = 10
     """Timeout of one request."""
-    runbooks: str = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
+    runbooks: str = RUNBOOKS
     """Base URL of the runbooks. Change it if your site has its own copy."""
+    dashboards: str = ""
+    """Base URL of Grafana, such as `https://grafana.example.com`. Without it, links to dashboards
+    are paths. The alert rules get both URLs from `python -m tools.alert_rules`."""
+    external_labels: Mapping[str, str] = {}
+    """The `external_labels` of the Prometheus that sends the alerts of the rules, as it sends them.
+    They are added to each alert of the daemon, so that Alertmanager merges both."""
     limits: AlertLimits = AlertLimits()
 
     @model_validator(mode="after")
@@ -87,6 +99,10 @@ class AlertmanagerSettings(HTTPServerSettings):
         if len(set(self.urls)) < len(self.urls):
             raise ValueError("urls contains the same URL twice")
         return self
+
+    @property
+    def links(self) -> Links:
+        return Links(self.runbooks, self.dashboards)
 
     @property
     def posts_alerts(self) -> bool:

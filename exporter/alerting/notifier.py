@@ -15,14 +15,16 @@ log = structlog.get_logger()
 
 EXPIRES_AFTER_POSTS = 4
 """Alertmanager resolves a firing alert after this many missed posts."""
-RESOLVED_POSTS = 2
-"""How often a resolved alert is posted."""
 MAX_ALERTS_PER_REQUEST = 500
 
 
 class Notifier:
     """
-    Posts all firing alerts periodically, and new or resolved ones at once.
+    Posts all firing alerts periodically, and new ones at once.
+
+    An alert that is resolved is not posted any more, and so ends in Alertmanager. To post its end
+    would end it there also while the alert rules still have it, and their next post would begin it
+    again: a "resolved" and another "firing" for one fact.
 
     After a failed post the next one waits for the next period.
     """
@@ -38,8 +40,8 @@ class Notifier:
         self._settings = settings
         self._clock = clock
         self._meter = meter
-        self._posts: dict[Version, int] = {}
-        """How often each version of an alert was posted successfully."""
+        self._posted: frozenset[Version] = frozenset()
+        """The firing alerts of the last successful post."""
         self._due_at = 0.0
         self._outcome = ""
         """How the last post failed; empty if it succeeded."""
@@ -51,29 +53,23 @@ class Notifier:
 
     async def notify(self, store: AlertStore) -> None:
         """Post the alerts of *store* if there is something new or the period is over."""
-        alerts = store.by_version
-        self._posts = {key: count for key, count in self._posts.items() if key in alerts}
-        has_new = any(version not in self._posts for version in alerts)
+        firing = store.firing
+        versions = frozenset(stored.version for stored in firing)
+        has_new = not versions <= self._posted
         if self._clock.monotonic() < self._due_at and (self._outcome or not has_new):
             return
         self._due_at = self._clock.monotonic() + self._settings.post_every_seconds
-        due = {
-            version: stored
-            for version, stored in alerts.items()
-            if stored.ends_at is None or self._posts.get(version, 0) < RESOLVED_POSTS
-        }
         url = self._alertmanager.url
         try:
-            await self._post(list(due.values()))
+            await self._post(firing)
         except AlertmanagerError as error:
             self._meter.count_post(url, error.outcome)
             self._report(str(error), error.outcome)
             return
         self._meter.count_post(url, "ok")
         self._report("", "")
-        for version in due:
-            self._posts[version] = self._posts.get(version, 0) + 1
-        self._meter.set_alerts(url, len(store.firing), self._clock.now().timestamp())
+        self._posted = versions
+        self._meter.set_alerts(url, len(firing), self._clock.now().timestamp())
 
     async def _post(self, alerts: Sequence[StoredAlert]) -> None:
         """Post *alerts*; an empty list is posted too, as a check of the connection."""
@@ -81,7 +77,8 @@ class Notifier:
         for first in range(0, len(alerts) or 1, MAX_ALERTS_PER_REQUEST):
             batch = alerts[first : first + MAX_ALERTS_PER_REQUEST]
             expires_at = self._clock.now() + lifetime
-            await self._alertmanager.post(encode_alerts(batch, expires_at=expires_at))
+            body = encode_alerts(batch, self._settings.external_labels, expires_at=expires_at)
+            await self._alertmanager.post(body)
 
     def _report(self, error: str, outcome: str) -> None:
         url = self._alertmanager.url

@@ -61,6 +61,11 @@ class SilencePoller:
         for name in ("_polled_at", "_lost", "_error", "_outcome"):
             setattr(self, name, getattr(former, name))
 
+    def has(self, silence_id: str) -> bool:
+        """Return whether its Alertmanager had the silence at the last poll."""
+        known = self.response.silences if self.response is not None else ()
+        return any(one.id == silence_id for one in known)
+
     @property
     def is_running(self) -> bool:
         return self._alertmanager is not None

@@ -67,6 +67,16 @@ class Silence(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return msgspec.structs.replace(self, status=Status("expired"), ends_at=ends_at)
 
 
+class NewSilence(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A silence that is to be created, with the fields of Alertmanager's API."""
+
+    matchers: tuple[Matcher, ...]
+    starts_at: Timestamp
+    ends_at: Timestamp
+    created_by: str
+    comment: str
+
+
 class SilencesResponse(NamedTuple):
     """The silences of one Alertmanager at one poll."""
 

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from exporter.alerting.alerts import DEFINITIONS, SOURCE, AlertName
 from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.definitions import DEFINITIONS, AlertName
 from exporter.alerting.matchers import Matcher, all_match
 from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.silences import Silence, SilenceInterval, SilencesResponse, silence_intervals
@@ -43,9 +43,8 @@ DOWN_LABELS = {
     "severity": DEFINITIONS[AlertName.VM_DOWN].severity,
     "layer": DEFINITIONS[AlertName.VM_DOWN].layer,
 }
-"""The constant labels of that alert. Only the daemon's own has ``source`` too."""
-NOT_ADDED = (*VM_LABELS, *DOWN_LABELS, *PART_LABELS, "source", "recovery", "node_name",
-             "cluster_name")  # fmt: skip
+"""The constant labels of that alert."""
+NOT_ADDED = (*VM_LABELS, *DOWN_LABELS, *PART_LABELS, *HOLD_LABEL, *LOCATION_LABELS)
 """Labels that Prometheus adds to none of our alerts."""
 OTHER_ALERT = "InstanceDown"
 """The name of an alert that is not ours."""
@@ -172,6 +171,8 @@ class VMSilences:
         self._clock = clock
         self._former: Sequence[SilencesResponse] = ()
         """What Alertmanagers said that are no longer used."""
+        self.all: Sequence[SilenceInterval] = ()
+        """Every silence of every Alertmanager, also of other alerts."""
         self._intervals: Sequence[SilenceInterval] = ()
         self.use(pollers, settings)
 
@@ -199,8 +200,8 @@ class VMSilences:
         if None not in responses:
             self._former = ()
         present = [one for one in responses if one is not None]
-        intervals = silence_intervals([*self._former, *present])
-        self._intervals = [one for one in intervals if may_hold_vms(one.silence)]
+        self.all = silence_intervals([*self._former, *present])
+        self._intervals = [one for one in self.all if may_hold_vms(one.silence)]
 
     @property
     def unknown(self) -> str:
@@ -316,7 +317,7 @@ def may_hold_vms(silence: Silence) -> bool:
 
 def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
     """
-    Return whether Alertmanager mutes VergeVMDown, the daemon's or Prometheus' own.
+    Return whether Alertmanager mutes VergeVMDown.
 
     Args:
         matchers: Those that do not concern which VM it is.
@@ -324,10 +325,7 @@ def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
 
     """
     unmatched = [one for one in matchers if not one.matches(DOWN_LABELS.get(one.name, ""))]
-    if all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched):
-        return True
-    sources = [one for one in matchers if one.name == "source"]
-    return all(one.name == "source" for one in unmatched) and all_match(sources, SOURCE)
+    return all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched)
 
 
 def _is_of_ours(silence: Silence) -> bool:

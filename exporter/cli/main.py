@@ -271,7 +271,7 @@ def docs(page: Path) -> None:
     """Print *page*, a file of docs/, with its generated parts updated."""
     from exporter.cli import reference
 
-    typer.echo(reference.updated(page.read_text()), nl=False)
+    typer.echo(reference.updated(page), nl=False)
 
 
 @command.callback(invoke_without_command=True)
@@ -287,9 +287,10 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, doctor, recovery, retry
+    from exporter.cli import backtest, doctor, recovery, retry, vms
 
     command.command()(doctor.doctor)
+    command.command()(vms.vms)
     command.command()(recovery.explain)
     command.command()(retry.retry)
     command.command()(backtest.backtest)

@@ -44,8 +44,13 @@ def metrics() -> tuple[Metric, ...]:
     )
 
 
-def updated(page: str) -> str:
-    """Return a page of docs/ with the parts written again that are generated from the code."""
+def updated(path: Path) -> str:
+    """Return a file of docs/ with the parts written again that are generated from the code."""
+    if path.suffix == ".json":
+        from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - loads the web server
+
+        return openapi_json().decode()
+    page = path.read_text()
     return GENERATED.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", page)
 
 

@@ -74,12 +74,15 @@ class Fleet:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[object, ...], tuple[VMEntry, ...]]] = {}
+        self._all: tuple[VMEntry, ...] = ()
 
     def entries(self, states: Iterable[SystemState]) -> tuple[VMEntry, ...]:
-        """Return the entry of each VM, in the order of the systems and of the VMs' keys."""
-        found: list[VMEntry] = []
-        known = self._known
-        self._known = {}
+        """
+        Return the entry of each VM, in the order of the systems and of the VMs' keys.
+
+        It is the same tuple as before while nothing is newer.
+        """
+        known, self._known = self._known, {}
         for state in states:
             name, recovery = state.report.system_name, state.report.recovery
             sources = (state.inventory, recovery)
@@ -87,8 +90,12 @@ class Fleet:
             if before is None or before[0][0] is not sources[0] or before[0][1] is not sources[1]:
                 before = sources, tuple(_entries(state))
             self._known[name] = before
-            found += before[1]
-        return tuple(found)
+        now = list(self._known.values())
+        if len(now) != len(known) or any(
+            one is not other for one, other in zip(now, known.values(), strict=True)
+        ):
+            self._all = tuple(entry for _, entries in now for entry in entries)
+        return self._all
 
 
 def count_conditions(entries: Iterable[VMEntry]) -> Mapping[Condition, int]:

@@ -131,6 +131,7 @@ async def _run_until(
             runbooks=settings.alertmanager.runbooks,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
+            alerts=alerting,
             demo=demo,
         )
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.clock import Clock
+from exporter.web.api.errors import errors_as_json
 from exporter.web.attempts import Attempts
 from exporter.web.connections import client_of
 from exporter.web.ports import CountRefusal, Refusal
@@ -41,6 +42,7 @@ class RequestChecks:
 
     def install(self, app: web.Application) -> None:
         """Add the checks to *app*."""
+        app.middlewares.append(errors_as_json)
         app.middlewares.append(catch_failures)
         if self._web_config is not None:
             app.middlewares.append(self._middleware(self._web_config))

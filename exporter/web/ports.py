@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
+from exporter.alerting.alert_store import AlertStore
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.silences import NewSilence, SilenceInterval
 from exporter.console.daemon_facts import DaemonFacts
 from exporter.console.system_history import SystemHistory
 from exporter.exposition.formats import Format
@@ -64,6 +67,46 @@ class Overview(Protocol):
 
     def histories(self) -> Mapping[str, SystemHistory]:
         """Return the history of the VMs of each system, by the system's name."""
+        ...
+
+
+class Alerts(Protocol):
+    """The alerts of the daemon itself, and the silences of every Alertmanager."""
+
+    @property
+    def settings(self) -> AlertmanagerSettings: ...
+
+    @property
+    def store(self) -> AlertStore: ...
+
+    @property
+    def known_silences(self) -> Sequence[SilenceInterval]:
+        """The silences as last read."""
+        ...
+
+    @property
+    def silences_unknown(self) -> str:
+        """Why the silences of an Alertmanager are unknown; empty if all are known."""
+        ...
+
+    async def create_silence(self, silence: NewSilence) -> None:
+        """
+        Create *silence*.
+
+        Raises:
+            AlertmanagerError: No Alertmanager took it.
+
+        """
+        ...
+
+    async def expire_silence(self, silence_id: str, owner: str) -> None:
+        """
+        End a silence; *owner* is the operator.
+
+        Raises:
+            AlertmanagerError: No Alertmanager ended it.
+
+        """
         ...
 
 
@@ -171,6 +214,8 @@ class Refusal(StrEnum):
     SCRAPES = "scrapes"
     VIEWS = "views"
     """Too many queries and pages at once."""
+    STREAMS = "streams"
+    """Too many pages that follow the polls."""
     RELOADS = "reloads"
     HOST = "host"
     """A command or reload under a foreign host name."""

@@ -1,6 +1,6 @@
 """The recovery API: reading needs what ``/metrics`` needs, commands need the recovery token."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -9,9 +9,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind, Lesson
 from exporter.recovery.model.log_templates import TEACHABLE
-from exporter.recovery.model.views import (
-    API_ROOT,
-)
+from exporter.recovery.model.views import API_ROOT, CommandReceipt
 from exporter.recovery.report.requests import (
     MAX_PAUSE_SECONDS,
     PAUSE_SECONDS,
@@ -82,7 +80,13 @@ class RecoveryAPI:
         return await self._service.explain(vm, query.system, decision=query.decision)
 
     async def _log(self, _: web.Request, query: LogQuery) -> Any:
-        return LogResponse(await self._service.log(query.vm, query.system, limit=query.limit))
+        try:
+            events = await self._service.log(
+                query.vm, query.system, limit=query.limit, since=query.since
+            )
+        except InvalidPeriodError as error:
+            raise RequestError(400, str(error)) from None
+        return LogResponse(events)
 
     async def _report(self, _: web.Request, query: ReportQuery) -> Any:
         try:
@@ -98,23 +102,36 @@ class RecoveryAPI:
     def _command_handler(self, kind: CommandKind) -> Callable[[web.Request], Awaitable[Any]]:
         async def command(request: web.Request) -> Any:
             body = await self._checks.body(request, CommandBody)
-            _check_body(kind, body)
-            seconds = body.seconds
-            if kind is CommandKind.PAUSE and seconds is None:
-                seconds = PAUSE_SECONDS
-            receipts = await self._service.command(
-                kind,
-                owner=body.owner.strip(),
-                reason=body.reason.strip(),
-                seconds=seconds,
-                vm=body.vm,
-                lesson=Lesson(body.template, body.means),
-                question=body.question,
-                system=body.system,
-            )
-            return CommandResponse(receipts)
+            return CommandResponse(await give_command(self._service, kind, body))
 
         return command
+
+
+async def give_command(
+    service: "RecoveryService", kind: CommandKind, body: CommandBody
+) -> Sequence[CommandReceipt]:
+    """
+    Record a command and put it in force, once its sender is known to be an operator.
+
+    Raises:
+        RequestError: The command lacks something, or has what it does not take.
+        VergewatchError: As `RecoveryService.command` raises it.
+
+    """
+    _check_body(kind, body)
+    seconds = body.seconds
+    if kind is CommandKind.PAUSE and seconds is None:
+        seconds = PAUSE_SECONDS
+    return await service.command(
+        kind,
+        owner=body.owner.strip(),
+        reason=body.reason.strip(),
+        seconds=seconds,
+        vm=body.vm,
+        lesson=Lesson(body.template, body.means),
+        question=body.question,
+        system=body.system,
+    )
 
 
 def _query_handler(

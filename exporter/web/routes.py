@@ -13,10 +13,12 @@ from exporter.clock import Clock
 from exporter.console.health import reason_of, state_of
 from exporter.doctor.responses import DOCTOR_PATH
 from exporter.errors import ConfigError, NotKnownYetError
+from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
 from exporter.web import recovery
+from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
 from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
@@ -27,6 +29,7 @@ from exporter.web.console.login import Login
 from exporter.web.console.operators import Operators
 from exporter.web.console.pages import PATHS, install_console
 from exporter.web.console.sessions import Sessions
+from exporter.web.console.shared_pages import Render, SharedPages
 from exporter.web.console.static_files import ROOT as STATIC
 from exporter.web.console.static_files import static_files
 from exporter.web.delivery import Delivery
@@ -35,6 +38,7 @@ from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
 from exporter.web.ports import (
+    Alerts,
     CountRefusal,
     DaemonInside,
     Demo,
@@ -98,6 +102,7 @@ def make_app(
     guests: GuestTargets | None = None,
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
+    alerts: Alerts | None = None,
     links: Mapping[str, str] = NO_LINKS,
     runbooks: str = "",
     demo: Demo | None = None,
@@ -124,6 +129,7 @@ def make_app(
         guests: Service discovery; without it, there is none.
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
+        alerts: The alerts of the daemon, and silences; without it, none are shown.
         links: Templates of links from a VM to other tools, by their names.
         runbooks: Base URL of the runbooks.
         demo: The simulated system of the demo; None where real systems are watched.
@@ -159,7 +165,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts, links, runbooks)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts, links, runbooks)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -221,6 +227,7 @@ class _Endpoints(NamedTuple):
         app.router.add_post(RELOAD, self.reload_settings)
         app.router.add_put(RELOAD, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
+        app.router.add_get(OPENAPI, self.limited(_openapi))
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
 
     def install_console(
@@ -230,6 +237,7 @@ class _Endpoints(NamedTuple):
         attempts: Attempts,
         demo: Demo | None,
         facts: DaemonInside | None,
+        alerts: Alerts | None,
         links: Mapping[str, str],
         runbooks: str,
     ) -> None:
@@ -246,6 +254,7 @@ class _Endpoints(NamedTuple):
             version=self.version,
             telemetry_path=self.telemetry_path,
             facts=facts,
+            alerts=alerts,
             links=links,
             runbooks=runbooks,
             demo=DemoBanner(demo) if demo is not None else None,
@@ -254,8 +263,9 @@ class _Endpoints(NamedTuple):
             app,
             console,
             Login(console, attempts, self.clock),
-            Live(self.overview.states, self.clock, self.refused),
+            Live(console.states, self.clock, self.refused),
             self.limited,
+            self.shared,
         )
 
     def install_recovery(self, app: web.Application, checks: CommandChecks) -> None:
@@ -299,6 +309,23 @@ class _Endpoints(NamedTuple):
                 response = await handler(request)
                 await self.deliver(request, response)
                 return response
+
+        return handle
+
+    def shared(self, pages: SharedPages, render: Render) -> Handler:
+        """Return the handler of a page that holds a place only while it is rendered."""
+        alone = self.limited(render)
+
+        async def in_a_place(request: web.Request) -> web.Response:
+            with self.views.taken(request):
+                return await render(request)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if not pages.has(request):
+                return await alone(request)
+            response = await pages.response(request, in_a_place)
+            await self.deliver(request, response)
+            return response
 
         return handle
 
@@ -374,6 +401,15 @@ async def _guest_targets(
         return _plain(_one_line(str(error)), status=503), None
     headers = {hdrs.CACHE_CONTROL: "no-store"}
     return web.Response(body=found, content_type="application/json", headers=headers), None
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - reads the sources
+
+    body = await run_in_thread(openapi_json)
+    return web.Response(
+        body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
+    )
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:

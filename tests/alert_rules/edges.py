@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from exporter.alerting.alerts import HOLDS_ALL_VMS
 from exporter.model import Level
 from exporter.recovery.decide.inputs import HOLDS
 from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
@@ -84,7 +85,7 @@ def silent(alert: str, title: str, *series: Series, at: tuple[int, ...] = (30, 1
 
 
 TEXTS_DOWN = {
-    "summary": "A VM is down and was not stopped on purpose.",
+    "summary": "VM web is down unexpectedly",
     "description": f"VM web (7) in system {SYSTEM} has been down for more than 5m, and no "
     "status and no log row shows an intended stop. It crashed. Its recovery state has been held "
     "for 4m 0s. Run `vergewatch explain VM`.",
@@ -320,7 +321,7 @@ WITHOUT_RECOVERY = (
         (then(WENT_DOWN, "1x4 0x60"), status("stopped")),
         {10: [OF_VM]},
         text={
-            "summary": "A VM went down, and no status showed a stop.",
+            "summary": "VM web went down, and no status showed a stop",
             "description": f"VM web (7) in system {SYSTEM} ran before, and has been down for more "
             "than 5m. VergeOS reported no status that shows an intended stop. Recovery has no "
             "diagnosis: it is off, or cannot work. Check the log of the VM in VergeOS.",
@@ -358,7 +359,7 @@ OTHER_VMS = (
         ),
         {5: [OF_VM]},
         text={
-            "summary": "VergeOS reports a VM as unresponsive.",
+            "summary": "VM web is unresponsive",
             "description": f"VM web (7) in system {SYSTEM} on n2 has been unresponsive for "
             "more than 5m. Run `vergewatch explain VM`.",
             "runbook_url": f"{RUNBOOKS}/VergeVMUnresponsive.md",
@@ -443,7 +444,7 @@ GUESTS = (
         (steady(USED, 96), steady(SIZE, 100)),
         {30: [OF_DISK]},
         text={
-            "summary": "A filesystem in a guest is almost full.",
+            "summary": "Filesystem / of VM web is almost full",
             "description": f"/ of VM web (7) in system {SYSTEM} is 96% full.",
             "runbook_url": f"{RUNBOOKS}/VergeVMFilesystemAlmostFull.md",
             "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
@@ -490,7 +491,7 @@ NODES = (
          steady(f"vergewatch_system_status_update_timestamp_seconds{{{SYS}}}", 1760000000)),
         {2: [OF_SYSTEM]},
         text={
-            "summary": "VergeOS no longer updates the status of VMs.",
+            "summary": f"System {SYSTEM} no longer updates the status of its VMs",
             "description": f"For more than 2m, VergeOS has updated the status of no VM that runs "
             f"in system {SYSTEM}. The last update is from 2025-10-09 08:53:20 +0000 UTC. The "
             "metrics show an old state, a crash would not be seen, and recovery does not act.",
@@ -582,7 +583,7 @@ RECOVERY = (
         last_action("confirmed"),
         {2: [OF_VM]},
         text={
-            "summary": "Recovery restarted a VM.",
+            "summary": "Recovery restarted VM web",
             "description": f"Recovery restarted VM web (7) in system {SYSTEM} 2m 0s ago, and "
             "the VM runs. Run `vergewatch recovery log VM` for the cause.",
             "runbook_url": f"{RUNBOOKS}/VergeRecoveryActed.md",
@@ -604,7 +605,7 @@ RECOVERY = (
         (QUESTION,),
         {1: [OF_VM]},
         text={
-            "summary": "A VM crashed, and recovery asks whether to act on it.",
+            "summary": "VM web crashed, and recovery asks whether to act on it",
             "description": f"VM web (7) in system {SYSTEM} crashed, and recovery asks whether to "
             "act on it. Answer question 17 with `vergewatch recovery approve 17 --reason "
             '"..."` or `vergewatch recovery deny 17 --reason "..."`. Run `vergewatch explain VM` '
@@ -617,7 +618,13 @@ RECOVERY = (
            recovery("active", "shadow")),
     silent("VergeRecoveryHeldTooLong", "it is not enrolled", not_enrolled("held"), since(),
            recovery("active")),
-    silent("VergeRecoveryHeldTooLong", "while paused", state("held"), since(), recovery("paused")),
+    *(
+        silent("VergeRecoveryHeldTooLong", f"recovery has an alert of its own: {readiness}",
+               state("held"), since(), recovery(readiness))
+        for readiness in HOLDS_ALL_VMS
+    ),
+    Case("VergeRecoveryHeldTooLong", "while paused",
+         (state("held"), since(), recovery("paused")), {17: [OF_VM]}),
     silent("VergeRecoveryHeldTooLong", "it has just begun", state("held"), recovery("active"),
            rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     silent("VergeRecoveryHeldTooLong", "it is in backoff", state("backoff"), since(),
@@ -708,7 +715,7 @@ EXPORTER = (
         (steady(f"vergewatch_up{{{SYS}}}", 0), steady(TAKEN, 0)),
         {3: [OF_SYSTEM]},
         text={
-            "summary": "A VergeOS system sends no data.",
+            "summary": f"System {SYSTEM} sends no data; its VMs are not monitored",
             "description": f"Vergewatch has had no fresh inventory of system {SYSTEM} for more "
             "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery "
             "does not act. "
@@ -828,7 +835,7 @@ STORAGE = (
     Case("VergeStorageTierNotRedundant", "names the tier and its status",
          (of_tier("redundant", 0), tier_status("noredundant")), {30: [OF_TIER]}, (29,),
          text={
-             "summary": "A storage tier is not redundant.",
+             "summary": "Storage tier 1 of cluster k is not redundant",
              "description": f"Some data of tier 1 of cluster k in system {SYSTEM} has had only one "
              "copy for more than 30m. Its status is noredundant. If a drive that has it fails, the "
              "data is lost.",
@@ -853,7 +860,7 @@ STORAGE = (
          (drive("offline"), RUNS, steady(f"vergewatch_node_maintenance{{{NODE}}}", 0)),
          {30: [OF_DRIVE]}, (29,),
          text={
-             "summary": "A drive of the vSAN is offline.",
+             "summary": "Drive /dev/sda of node n1 is offline",
              "description": f"Drive /dev/sda (S1) of node n1 in system {SYSTEM} has been offline "
              "for more than 30m, and its node runs. It belongs to tier 1, is of the model m, and "
              "is in slot 1.",

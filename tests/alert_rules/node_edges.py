@@ -28,7 +28,7 @@ CASES = (
     silent("VergeNodeHot", "it is below its limit", *hot(89)),
     silent("VergeNodeHot", "its limit is not known", hot(120)[0]),
     Case("VergeNodeHot", "shows the temperature", hot(97.5), {10: [OF_NODE]}, (9,), text={
-        "summary": "A CPU core of a node is as hot as it may become.",
+        "summary": "A CPU core of node n1 is as hot as it may become",
         "description": f"For more than 10m, the hottest CPU core of node n1 of system {SYSTEM} has "
         "been as hot as it may become, or hotter: 97.5 degrees Celsius.",
         "runbook_url": f"{RUNBOOKS}/VergeNodeHot.md",
@@ -60,7 +60,7 @@ CASES = (
           steady(f'vergewatch_node_info{{{NODE},cluster_name="other"}}', 1),
           steady(f'vergewatch_node_info{{{SYS},node_name="n2",cluster_name="lab"}}', 1)),
          {30: [OF_CLUSTER]}, (29,), text={
-        "summary": "A cluster could not run all of its VMs without its largest node.",
+        "summary": "Cluster lab could not run all of its VMs without its largest node",
         "description": "For more than 30m, 12.5GiB of memory would be missing if the largest node "
         f"of cluster lab of system {SYSTEM} failed: VMs would stay down.",
         "runbook_url": f"{RUNBOOKS}/VergeClusterNoHeadroom.md",

@@ -359,8 +359,8 @@ STORIES = (
         (steady(f"vergewatch_recovery_error_budget_spent{{{SYS}}}", 1),),
         OF_SYSTEM,
     ),
-    Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_SYSTEM, onset=11),
-    Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_SYSTEM, 16),
+    Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_VM, onset=11),
+    Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_VM, 16),
     Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_SYSTEM),
     Story("VergeRecoveryInternalError", (recovery("broken"),), OF_SYSTEM),
     Story(

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import subprocess
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -107,6 +108,11 @@ def labels_of(name: str) -> dict[str, str]:
     return {"alertname": name, "severity": alert.severity.value, "layer": alert.layer.value}
 
 
+def title(labels: dict[str, str]) -> str:
+    """Return the summary of the alert with *labels*."""
+    return ALERTS[labels["alertname"]].summary.format_map(defaultdict(str, labels))
+
+
 @dataclass
 class Alertmanager:
     """A running Alertmanager, and the notifications that its receivers received."""
@@ -122,7 +128,7 @@ class Alertmanager:
             {
                 "labels": labels,
                 "annotations": {
-                    "summary": ALERTS[labels["alertname"]].summary,
+                    "summary": title(labels),
                     "description": f"{labels.get('vm_name', 'it')} is down",
                     "runbook_url": f"https://runbooks.example/{labels['alertname']}",
                     "dashboard_url": "https://grafana.example/d/x",
@@ -308,7 +314,7 @@ async def test_many_vms_are_one_readable_notification(tmp_path: Path) -> None:
             await REAL_TIME.sleep(0.05)
 
         assert shown["title"] == (
-            "3 firing: A VM is down and was not stopped on purpose. (meadowlark)"
+            "3 firing: VM web-0 is down unexpectedly (meadowlark), and 2 more"
         )
         assert shown["title_link"] == "https://runbooks.example/VergeVMDown"
         assert shown["text"].splitlines() == [

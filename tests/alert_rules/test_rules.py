@@ -28,7 +28,7 @@ from tests.alert_rules.stories import STORIES
 from tests.debian import needs
 from tools.alert_rules import storage, vms
 from tools.alert_rules.expressions import DOWN_STATES, UP_STATES
-from tools.alert_rules.files import rule_files
+from tools.alert_rules.files import LINKS, rule_files
 from tools.alert_rules.groups import ALERTS, GROUPS
 from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING, frozen
 from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Recording, Severity, seconds
@@ -43,6 +43,13 @@ QUERIES = re.compile(r"`([^`]*vergewatch_[^`]*)`")
 SETTINGS = {
     ".".join(path[:length]) for path, _ in walk(Settings) for length in range(1, len(path) + 1)
 }
+
+SHOWN_WITH_SYSTEM = set(
+    re.search(r"if or ((?:\.\w+ ?)+)", (ROOT / "alerts/vergewatch.tmpl").read_text())[1]  # type: ignore[index]
+    .replace(".", "")
+    .split()
+)
+"""The labels of objects whose system `vergewatch.tmpl` adds to the title."""
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
@@ -80,7 +87,7 @@ def test_new_alert_gets_a_runbook_with_empty_sections(tmp_path: Path) -> None:
     text = runbooks(tmp_path)["docs/runbooks/VergeVMDown.md"]
 
     assert text.startswith("# VergeVMDown\n")
-    assert BY_NAME["VergeVMDown"].summary in text
+    assert "VM `vm_name` is down unexpectedly." in text
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == list(SECTIONS)
 
 
@@ -145,9 +152,14 @@ def test_alert_name_is_unique_camel_case_with_prefix(alert: Alert) -> None:
 
 
 @every_alert
-def test_summary_is_a_sentence_without_template(alert: Alert) -> None:
-    assert alert.summary.endswith(".")
-    assert "{{" not in alert.summary
+def test_summary_names_the_object(alert: Alert) -> None:
+    named = re.findall(r"\{(\w+)\}", alert.summary)
+
+    assert set(named) <= set(alert.identity)
+    assert named or not alert.identity
+    assert not alert.summary.endswith(".")
+    if alert.identity and "system_name" in alert.identity:  # the message adds the system to these
+        assert ("system_name" in named) is not bool({*named} & SHOWN_WITH_SYSTEM)
 
 
 @every_alert
@@ -163,7 +175,7 @@ def test_recording_uses_existing_metrics_and_labels(recording: Recording) -> Non
 
 @every_alert
 def test_description_uses_labels_of_the_alert(alert: Alert) -> None:
-    texts = alert.description + alert.dashboard
+    texts = alert.description + alert.title + alert.dashboard(LINKS)
 
     used = set(re.findall(r"\$labels\.(\w+)", texts))
 

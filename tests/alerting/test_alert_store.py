@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from exporter.alerting.alert_store import AlertStore, encode_alerts
-from exporter.alerting.alerts import DEFINITIONS, UNWANTED_DOWN, AlertName
+from exporter.alerting.alerts import UNWANTED_DOWN
 from exporter.alerting.config import AlertLimits
+from exporter.alerting.definitions import DEFINITIONS, AlertName, Links
 from exporter.alerting.vm_silences import VARYING_LABELS
 from exporter.model import Identity, SystemReport
+from exporter.recovery.model.states import OPEN
 from tests.alerting.samples import (
     LONG_AGO,
     STARTING,
@@ -30,7 +32,7 @@ from tools.alert_rules.groups import ALERTS
 from tools.alert_rules.model import Layer, Severity
 
 ROOT = Path(__file__).parents[2]
-RUNBOOKS = "https://docs.example/runbooks/"
+LINKS = Links("https://docs.example/runbooks/", "https://grafana.example/")
 HEALTHY = report()
 STALE = report(up=False)
 SHADOW = "shadow"
@@ -38,7 +40,7 @@ SHADOW = "shadow"
 
 def evaluate(store: AlertStore, *reports: SystemReport, seconds: float = 0.0) -> AlertStore:
     return store.evaluate(
-        reports, AlertLimits(), RUNBOOKS, now=START + timedelta(seconds=seconds), at=seconds
+        reports, AlertLimits(), LINKS, now=START + timedelta(seconds=seconds), at=seconds
     )
 
 
@@ -118,8 +120,9 @@ def restarted(store: AlertStore) -> AlertStore:
         ),
         (
             with_vm("backoff", last_actions=(last_action(1, "unknown"),)),
-            [f"{AlertName.OUTCOME_UNKNOWN} web-01"],
+            [f"{AlertName.FAILED} web-01"],
         ),
+        *((with_vm(state), [f"{AlertName.OUTCOME_UNKNOWN} web-01"]) for state in OPEN),
         (
             with_vm("healthy", last_actions=(last_action(1, "failed"), last_action(2, "unknown"))),
             [],
@@ -148,6 +151,7 @@ def test_report_fires_its_alerts(given: SystemReport, expected: list[str]) -> No
         (report(recovery=recovery(readiness="circuit_breaker_open")), 60),
         (report(recovery=recovery(journal_problem="the disk is full")), 120),
         (with_vm("held", START), 900),
+        (with_vm("indeterminate", START), 600),
         (down("unknown", START), 240),
         (down("held", START), 240),
         (down("platform", LONG_AGO), 240),
@@ -171,18 +175,28 @@ def test_alert_of_a_quarantined_vm_has_all_labels_and_annotations() -> None:
         "alertname": "VergeRecoveryQuarantined",
         "severity": "critical",
         "layer": "recovery",
-        "source": "vergewatch",
         "system_name": "production",
         "vm_id": "1",
         "vm_name": "web-01",
     }
     assert stored.alert.annotations == {
-        "summary": "A VM is quarantined. Manual action is required.",
+        "summary": "VM web-01 is quarantined; manual action is required",
         "description": "VM web-01 (1) in system production is quarantined: its restart budget "
-        "or its allowed actions are exhausted, or it goes down again and again. Manual action is "
-        "required.",
+        "or its allowed actions are exhausted. Recovery does not act on it. Run "
+        "`vergewatch explain VM`, then start the VM in VergeOS.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
+        "dashboard_url": "https://grafana.example/d/vergewatch-vm?var-system=production&var-vm=web-01",
     }
+
+
+def test_alert_of_a_flapping_vm_says_so() -> None:
+    flapping = report(recovery=recovery(vms=(vm(1, "quarantined", cause="flapping"),)))
+
+    (stored,) = settled(flapping).firing
+
+    assert (
+        "is quarantined: it goes down again and again." in stored.alert.annotations["description"]
+    )
 
 
 def test_vm_in_state_platform_alerts_only_after_the_time_of_the_platform() -> None:
@@ -266,7 +280,7 @@ def payloads(
     store: AlertStore, expires_at: datetime = START + timedelta(hours=9)
 ) -> list[dict[str, str]]:
     found: list[dict[str, str]] = msgspec.json.decode(
-        encode_alerts(store.alerts.values(), expires_at=expires_at)
+        encode_alerts(store.firing, {}, expires_at=expires_at)
     )
     return found
 
@@ -278,10 +292,9 @@ def test_resolved_alert_keeps_its_end_time_and_is_dropped_after_the_retention() 
     store = evaluate(store, HEALTHY, seconds=90000.0)
 
     assert firing(store) == []
-    (line,) = payloads(evaluate(store, HEALTHY, seconds=90500.0))
-    assert datetime.fromisoformat(line["startsAt"]) == began
-    assert datetime.fromisoformat(line["endsAt"]) == START + timedelta(seconds=90000.0)
-    assert payloads(evaluate(store, HEALTHY, seconds=90900.0)) == []
+    (kept,) = evaluate(store, HEALTHY, seconds=90500.0).alerts.values()
+    assert (kept.starts_at, kept.ends_at) == (began, START + timedelta(seconds=90000.0))
+    assert evaluate(store, HEALTHY, seconds=90900.0).alerts == {}
 
 
 def test_firing_alert_keeps_its_start_and_expires_when_not_posted_again() -> None:
@@ -310,13 +323,12 @@ def test_alert_resolved_after_the_clock_was_set_back_ends_no_earlier_than_it_sta
     started = store.firing[0].starts_at
 
     resolved = store.evaluate(
-        [HEALTHY], AlertLimits(), RUNBOOKS, now=started + timedelta(seconds=seconds), at=9e6
+        [HEALTHY], AlertLimits(), LINKS, now=started + timedelta(seconds=seconds), at=9e6
     )
 
     (stored,) = resolved.alerts.values()
     assert stored.ends_at == started + timedelta(seconds=max(seconds, 0.0))
-    (payload,) = payloads(resolved)
-    assert datetime.fromisoformat(payload["startsAt"]) == started
+    assert stored.starts_at == started
 
 
 def test_firing_alert_posted_after_the_clock_was_set_back_starts_no_later_than_it_ends() -> None:
@@ -365,7 +377,7 @@ def test_alert_whose_condition_ended_during_a_restart_resolves(before: SystemRep
     store = evaluate(store, HEALTHY, seconds=86500.0)
 
     assert firing(store) == []
-    assert len(payloads(store)) == 1
+    assert len(store.alerts) == 1
 
 
 def test_circuit_breaker_alert_does_not_resolve_while_recovery_warms_up() -> None:
@@ -504,6 +516,6 @@ def test_alert_of_the_daemon_is_defined_like_its_alert_rule(name: AlertName) -> 
     rule = next(alert for alert in ALERTS if alert.name == name)
     definition = DEFINITIONS[name]
 
-    assert (definition.severity, definition.layer, definition.summary) == (
-        rule.severity, rule.layer, rule.summary,
+    assert (definition.severity, definition.layer, definition.summary, definition.identity) == (
+        rule.severity, rule.layer, rule.summary, rule.identity,
     )  # fmt: skip

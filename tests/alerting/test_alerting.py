@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +109,34 @@ async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
         posted = (await real.alerts())["VergeRecoveryQuarantined web-01"]
         assert posted["labels"] == {
             "alertname": "VergeRecoveryQuarantined", "severity": "critical", "layer": "recovery",
-            "source": "vergewatch", "system_name": "production", "vm_id": "1", "vm_name": "web-01",
+            "system_name": "production", "vm_id": "1", "vm_name": "web-01",
         }  # fmt: skip
         assert posted["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
         daemon.reports = (HEALTHY,)
         await eventually(lambda: shows(real))
         assert daemon.meter.up == {real.url: True}
         assert daemon.meter.alerts == {real.url: 0}
+
+
+async def test_alert_that_the_rules_still_have_goes_on_when_the_daemon_resolves_it(
+    tmp_path: Path,
+) -> None:
+    async with (
+        alertmanagers(tmp_path) as (real,),
+        running(settings_for(real), tmp_path / "state", REFUSED) as daemon,
+    ):
+        await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
+        labels = (await real.alerts())["VergeAuthenticationFailed"]["labels"]
+        later = (REAL.now() + timedelta(hours=1)).isoformat()
+        body = [{"labels": labels, "endsAt": later}]
+        async with real.http.post(f"{real.url}/api/v2/alerts", json=body) as response:
+            assert response.status == 200
+
+        daemon.reports = (HEALTHY,)
+
+        await eventually(lambda: daemon.meter.alerts == {real.url: 0})
+        await REAL.sleep(1.5)  # longer than the daemon's own would live
+        assert await shows(real, "VergeAuthenticationFailed")
 
 
 async def test_alert_fires_while_it_is_posted_and_expires_when_the_daemon_stops(
@@ -197,27 +218,6 @@ async def test_restart_of_the_daemon_keeps_firing_alerts_and_resolves_the_others
             assert {name: one["startsAt"] for name, one in (await real.alerts()).items()} == began
             daemon.reports = (with_vm("quarantined"),)
             await eventually(lambda: shows(real, "VergeRecoveryQuarantined web-01"))
-
-
-async def test_resolved_alert_that_was_never_posted_is_posted_after_a_restart(
-    tmp_path: Path,
-) -> None:
-    lasting = {"post_every_seconds": 60.0}  # longer than the test: no alert expires
-    async with alertmanagers(tmp_path) as (real,):
-        async with running(settings_for(real, **lasting), tmp_path / "state", REFUSED):
-            await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
-            await eventually((tmp_path / "state" / FILE).exists)
-        nowhere = settings_for_urls("http://127.0.0.1:1")
-        async with running(nowhere, tmp_path / "state") as daemon:
-            await eventually(
-                lambda: daemon.alerting.store.alerts and not daemon.alerting.store.firing
-            )
-            await eventually(lambda: b"endsAt" not in (tmp_path / "state" / FILE).read_bytes())
-            await REAL.sleep(0.1)
-        assert await shows(real, "VergeAuthenticationFailed")
-
-        async with running(settings_for(real, **lasting), tmp_path / "state"):
-            await eventually(lambda: shows(real))
 
 
 NO_TIME_ZONE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "labels": {},

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import yaml
 
-from exporter.alerting.alerts import AlertBuilder, AlertName
+from exporter.alerting.alerts import AlertBuilder
+from exporter.alerting.definitions import AlertName, Links
 from exporter.alerting.matchers import Matcher
 from exporter.alerting.silences import (
     Silence,
@@ -40,7 +41,6 @@ LABELS = {
     "alertname": ("VergeVMDown", "VergeVMUnresponsive", "InstanceDown"),
     "severity": ("critical", "warning"),
     "layer": ("vm", "node"),
-    "source": ("vergewatch", "other"),
     "node_name": ("node1", "node2"),
     "cluster_name": ("Workloads",),
     "prometheus": ("eu", "us"),
@@ -56,15 +56,9 @@ Alert = Mapping[str, str]
 
 def daemons_alert(system: str, key: int, name: str) -> Alert:
     """Return the labels of the alert that the daemon posts for a VM that is down."""
-    build = AlertBuilder(report(system_name=system), "https://docs.example")
+    build = AlertBuilder(report(system_name=system), Links("https://docs.example"))
     one = msgspec.structs.replace(vm(key), name=name)
     return build.for_vm(AlertName.VM_DOWN, one, "is down").labels
-
-
-def rules_alert(labels: Alert, added: Alert) -> Alert:
-    """Return the labels of the same alert as Prometheus sends it."""
-    own = {name: text for name, text in labels.items() if name != "source"}
-    return {**own, **added}
 
 
 def random_matcher(rng: Random, label: str) -> dict[str, Any]:
@@ -125,20 +119,19 @@ async def test_vm_is_held_by_each_silence_that_mutes_its_alert(tmp_path: Path, s
         for key, name in enumerate(VM_NAMES, 1)
         for system in SYSTEMS
     ]
-    bare = [rules_alert(one, {}) for one in own]
-    added = [rules_alert(one, ADDED) for one in own]
+    added = [{**one, **ADDED} for one in own]
     async with alertmanagers(tmp_path) as (real,):
         for _ in range(SILENCES):
             await real.silence(random_matchers(rng))
         silences = await read_silences(real)
-        mutes = await muting(real, [*own, *bare, *added])
+        mutes = await muting(real, [*own, *added])
     held_only = muted = 0
     for place, alert in enumerate(own):
-        by_own, by_bare, by_added = (mutes[place + start * len(own)] for start in range(3))
+        by_own, by_added = (mutes[place + start * len(own)] for start in range(2))
         for one in silences.values():
             holds = holds_vm(one, vm_labels(alert))
             ours = is_about_our_alerts(one.matchers)
-            mutes_alert = one.id in by_own | by_bare or (ours and one.id in by_added)
+            mutes_alert = one.id in by_own or (ours and one.id in by_added)
             muted += mutes_alert
             held_only += holds and not mutes_alert
             text = f"{alert}: {', '.join(map(str, one.matchers))}"
@@ -190,7 +183,6 @@ def test_alert_of_a_vm_that_is_down_has_the_labels_that_silences_are_held_agains
 
     assert labels == {
         **DOWN_LABELS,
-        "source": "vergewatch",
         "system_name": "production",
         "vm_id": "1",
         "vm_name": "web-01",

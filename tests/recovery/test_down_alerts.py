@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from exporter.alerting.alert_store import AlertStore
-from exporter.alerting.alerts import AlertName
 from exporter.alerting.config import AlertLimits
+from exporter.alerting.definitions import AlertName, Links
 from exporter.recovery.model.cases import Cause
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
@@ -38,7 +38,7 @@ class Watch:
             self.harness.advance(min(self.harness.every, until - clock.elapsed))
             given = report(recovery=self.harness.recovery.report)
             self.store = self.store.evaluate(
-                [given], AlertLimits(), "", now=clock.now(), at=clock.monotonic()
+                [given], AlertLimits(), Links(""), now=clock.now(), at=clock.monotonic()
             )
 
     def down(self, name: str) -> list[str]:

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from exporter.alerting.alerts import AlertName, current_alerts
+from exporter.alerting.alerts import current_alerts
 from exporter.alerting.config import AlertLimits
+from exporter.alerting.definitions import AlertName, Links
 from exporter.recovery.detect.log_patterns import Meaning
 from exporter.recovery.model.cases import Cause, DiagnosisKind
 from exporter.recovery.model.commands import CommandKind, Lesson
@@ -265,7 +266,7 @@ def test_alert_names_the_row_and_the_command() -> None:
     found = [
         alert.annotations["description"]
         for alert in current_alerts(
-            replace(report(), recovery=harness.recovery.report), AlertLimits(), "https://x",
+            replace(report(), recovery=harness.recovery.report), AlertLimits(), Links("https://x"),
             now=harness.clock.now(),
         )
         if alert.name is AlertName.VM_DOWN

@@ -216,6 +216,11 @@ async def unknown_paths(target: Target) -> None:
     await repeat(target, 20, act)
 
 
+async def idle_streams(target: Target) -> None:
+    """Leave pages of the console open, more than the daemon has places for."""
+    await repeat(target, 200, sending(head("GET", "/events")))
+
+
 async def pipelined(target: Target) -> None:
     """Send a thousand requests at once on each connection, and read no response."""
 
@@ -268,6 +273,7 @@ ATTACKS: Mapping[str, Attack] = {
     "endless uploads": endless_uploads,
     "large heads": large_heads,
     "unknown paths": unknown_paths,
+    "idle streams": idle_streams,
     "pipelined requests": pipelined,
     "flood of strangers": flooding(STRANGERS),
     "flood of neighbors": flooding([OPERATOR]),

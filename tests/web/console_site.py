@@ -1,8 +1,8 @@
 """A served console, and a browser without a screen: it keeps cookies and sends what forms hold."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.model import Retried
 from exporter.web.console.sessions import COOKIE
 from exporter.web.ports import Refusal
 from exporter.web.reloadable_config import ReloadableWebConfig
@@ -73,6 +74,7 @@ class Site:
         self.refused = refused
         self.token: str | None = TOKEN
         """None: it cannot be read."""
+        self.close: Callable[[], Awaitable[None]]
 
     def secret(self) -> SecretStr:
         """Return the recovery token."""
@@ -85,6 +87,11 @@ class Site:
         jar = aiohttp.CookieJar(unsafe=True)  # also of an IP address
         async with aiohttp.ClientSession(cookie_jar=jar, headers=headers) as http:
             yield Browser(self.url, http)
+
+
+def retried(system: str) -> Retried:
+    """Return that nothing was refused."""
+    return Retried(system, refused=False, in_seconds=None)
 
 
 @asynccontextmanager
@@ -104,8 +111,11 @@ async def console_site(
         service=service,
         recovery_token=site.secret,
         refused=refused.append,
+        retry=retried,
         **more,
     )
-    async with serving(app, Listen("127.0.0.1", 0)) as where:
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(serving(app, Listen("127.0.0.1", 0)))
         site.url = f"http://127.0.0.1:{where.port}"
+        site.close = stack.aclose
         yield site

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import aiohttp
+import msgspec
 import pytest
 
+from exporter.model import RecoveryReport, SystemReport
 from exporter.web.ports import Demo, DemoAction, DemoEvent
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.conftest import Serve
-from tests.web.samples import NOW, HandClock
+from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
 
@@ -33,11 +35,38 @@ class StubDemo:
         self.done.append(action)
 
 
+class DemoOverview(StubOverview):
+    """One system, in which recovery is as ready as a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readiness: str | None = "active"
+
+    def reports(self) -> Sequence[SystemReport]:
+        if self.readiness is None:
+            return [system()]
+        recovery = RecoveryReport(
+            mode="enforce",
+            readiness=self.readiness,
+            because="",
+            ready=True,
+            vms=(),
+            budgets_remaining=(),
+            last_actions=(),
+            open_actions=0,
+            journal_problem="",
+            inventory_at=NOW,
+        )
+        return [msgspec.structs.replace(system(), recovery=recovery)]
+
+
 class Site:
     """The server, and a browser's view of it."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession, demo: StubDemo) -> None:
-        self.url, self.http, self.demo = url, http, demo
+    def __init__(
+        self, url: str, http: aiohttp.ClientSession, demo: StubDemo, overview: DemoOverview
+    ) -> None:
+        self.url, self.http, self.demo, self.overview = url, http, demo, overview
 
     async def page(self) -> str:
         async with self.http.get(self.url) as answer:
@@ -58,14 +87,14 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    demo, clock = StubDemo(), HandClock()
+    demo, overview, clock = StubDemo(), DemoOverview(), HandClock()
     port: Demo = demo
-    app = make_app(StubPages(), StubOverview(), StubReload(), clock=clock, demo=port)
+    app = make_app(StubPages(), overview, StubReload(), clock=clock, demo=port)
     async with (
         serving(app, Listen("127.0.0.1", 0)) as where,
         aiohttp.ClientSession() as http,
     ):
-        yield Site(f"http://{where}", http, demo)
+        yield Site(f"http://{where}", http, demo, overview)
 
 
 async def test_a_daemon_that_watches_real_systems_has_no_banner_and_no_buttons(
@@ -82,6 +111,17 @@ async def test_the_banner_says_what_comes_and_escapes_names(site: Site) -> None:
     assert "web &amp; &lt;b&gt;co&lt;/b&gt;" in page
     assert "/vms?q=web%20%26%20%3Cb%3Eco%3C/b%3E" in page
     assert site.demo.token in page
+
+
+@pytest.mark.parametrize(
+    ("readiness", "is_disabled"),
+    [(None, True), ("warming_up", True), ("active", False), ("paused", False)],
+)
+async def test_buttons_wait_until_recovery_has_seen_the_vms_running(
+    site: Site, readiness: str | None, is_disabled: bool
+) -> None:
+    site.overview.readiness = readiness
+    assert ('value="crash" disabled' in await site.page()) is is_disabled
 
 
 async def test_a_button_acts_without_a_login_and_leads_back(site: Site) -> None:

@@ -58,7 +58,7 @@ def _alert(check: Check, name: str, severity: Severity, level: str = "") -> Aler
         expr=f"{by(SUBJECT, findings)} == 1",
         for_=_WAITS[severity],
         keep_firing_for=MUTED,
-        summary=check.summary,
+        summary=f"{{subject}}: {check.summary.removesuffix('.')}",
         description=f"{{{{ $labels.subject }}}} in {OF_SYSTEM}, for more than {FOR}: "
         f"{check.summary} {check.remedy} Run `vergewatch doctor` to see the values.",
     )

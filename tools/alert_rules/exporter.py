@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from exporter.alerting.alerts import AlertName
+from exporter.alerting.definitions import AlertName
 from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, SYSTEM, TABLE, by, lookup
 from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Severity, defined
 from tools.alert_rules.thresholds import INVENTORY_AGE_SECONDS
@@ -32,7 +32,7 @@ ALERTS = (
         expr=f"{by(DAEMON, f'up{_JOB}')} == 0",
         for_="5m",
         keep_firing_for=MUTING,
-        summary="Vergewatch cannot be scraped.",
+        summary="Vergewatch at {instance} does not answer Prometheus",
         description=f"{_OF_DAEMON} has not answered Prometheus for more than {FOR}. VMs are "
         "neither monitored nor restarted. Run `systemctl status vergewatch`.",
     ),
@@ -42,7 +42,7 @@ ALERTS = (
         identity=("job",),
         expr=f"absent(up{_JOB}) == 1",
         for_="10m",
-        summary="Prometheus has no Vergewatch target.",
+        summary="Prometheus has no Vergewatch target in the job {job}",
         description=f"For more than {FOR} Prometheus has had no target in the job "
         "{{ $labels.job }}.",
     ),
@@ -51,7 +51,7 @@ ALERTS = (
         severity=Severity.WARNING,
         expr=f"{by(DAEMON, f'changes(process_start_time_seconds{_JOB}[1h])')} > 3.5",
         keep_firing_for="15m",
-        summary="Vergewatch restarts repeatedly.",
+        summary="Vergewatch at {instance} restarts repeatedly",
         description=f'{_OF_DAEMON} has started {{{{ $value | printf "%.0f" }}}} times within 1h. '
         "Recovery warms up after each start.",
     ),
@@ -91,7 +91,7 @@ time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
         expr=f"{by(TABLE, 'vergewatch_table_fresh')} == 0",
         for_="5m",  # in addition to three intervals of the table
         keep_firing_for=MUTED,
-        summary="A table of a system cannot be read.",
+        summary="Table {table} of system {system_name} cannot be read",
         description=f"Table {{{{ $labels.table }}}} of {OF_SYSTEM} could not be read for three "
         f"times its interval and {FOR} more; its metrics are missing.",
     ),
@@ -104,7 +104,7 @@ sum by (system_name, table) (increase(vergewatch_table_rows_skipped_total[15m]))
 or
 sum by (system_name, table) (increase(vergewatch_table_fields_skipped_total[15m])) > 0.5""",
         for_="15m",
-        summary="Rows of a table, or values in them, cannot be read.",
+        summary="Rows of table {table} of system {system_name}, or values in them, cannot be read",
         description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM}, or values in them, "
         f"have been skipped for more than {FOR}, because they could not be read.",
     ),
@@ -119,7 +119,7 @@ min by (system_name) (
 )""",
         for_="15m",
         keep_firing_for=MUTING,
-        summary="The API request budget of a system is nearly used.",
+        summary="The API request budget of system {system_name} is nearly used",
         description=f"Vergewatch has had only {{{{ $value }}}} request(s) left for {OF_SYSTEM} in "
         f"this hour, for more than {FOR}. Polls are delayed.",
     ),
@@ -132,7 +132,7 @@ min by (system_name) (
 > 0.01""",
         for_="10m",
         keep_firing_for=MUTING,
-        summary="The event loop of Vergewatch is late.",
+        summary="The event loop of Vergewatch at {instance} is late",
         description=f"The event loop of {_OF_DAEMON} has been late by more than 0.5 s in "
         f"{{{{ $value | humanizePercentage }}}} of the measurements, for more than {FOR}.",
     ),
@@ -142,7 +142,7 @@ min by (system_name) (
         expr=f"{by(DAEMON, 'vergewatch_config_last_reload_successful')} == 0",
         for_="5m",
         keep_firing_for=MUTING,
-        summary="The last configuration reload failed.",
+        summary="Vergewatch at {instance} rejected its configuration at the last reload",
         description=f"{_OF_DAEMON} rejected its configuration at the last reload, and continues "
         "with the previous one.",
     ),
@@ -151,7 +151,7 @@ min by (system_name) (
         severity=Severity.INFO,
         expr=f"{by(SYSTEM, 'vergewatch_duplicate_series')} > 0",
         for_="15m",
-        summary="A system has duplicate series.",
+        summary="System {system_name} has duplicate series",
         description=f"{{{{ $value }}}} label set(s) of {OF_SYSTEM} occur twice; only the first "
         "series of each is exported.",
     ),
@@ -161,7 +161,7 @@ min by (system_name) (
         layer=Layer.INHIBITOR,
         identity=(),
         expr="vector(1) == 1",
-        summary="Alerting works.",
+        summary="Alerting works",
         description="This alert always fires. When it stops arriving, Prometheus, Alertmanager or "
         "the connection between them is broken. Run `amtool alert query alertname=VergeWatchdog`.",
     ),

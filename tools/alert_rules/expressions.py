@@ -126,12 +126,3 @@ WHAT_IS_KNOWN = (
     )
 )
 """What recovery knows about why the VM is down, and which guard forbids its start."""
-
-
-def named(state: str, *more: str) -> str:
-    """Return a template with the names of the first VMs in *state*, a pattern."""
-    matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
-    query = one_for_each(VM[:2], by(VM, f"{STATE_INFO}{{{matchers}}}"))
-    found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
-    name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
-    return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from textwrap import indent
 
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.definitions import Links
 from tools.alert_rules.groups import GROUPS
 from tools.alert_rules.inhibitions import frozen
 from tools.alert_rules.model import FOR, Alert, Group, Recording
-from tools.alert_rules.thresholds import RUNBOOKS
 
 _HEAD = """\
 # Generated from tools/alert_rules by `make docs`. Do not edit: a change is lost with the next one.
@@ -25,9 +26,13 @@ spec:
 """
 
 
-def rule_files() -> Mapping[str, str]:
+LINKS = AlertmanagerSettings().links
+"""As the daemon has them by default."""
+
+
+def rule_files(links: Links = LINKS) -> Mapping[str, str]:
     """Return the text of each generated file in alerts/, by its path in the repository."""
-    groups = {group.name: "\n".join(_group(group)) + "\n" for group in GROUPS}
+    groups = {group.name: "\n".join(_group(group, links)) + "\n" for group in GROUPS}
     return {
         **{
             f"alerts/{name}.rules.yml": f"{_HEAD}\ngroups:\n{indent(text, '  ')}"
@@ -37,10 +42,11 @@ def rule_files() -> Mapping[str, str]:
     }
 
 
-def _group(group: Group) -> Iterable[str]:
+def _group(group: Group, links: Links) -> Iterable[str]:
     yield f"- name: vergewatch-{group.name}"
     yield "  rules:"
-    rules = (*map(_recording, group.recordings), *map(_alert, group.alerts))
+    alerts = (_alert(alert, links) for alert in group.alerts)
+    rules = (*map(_recording, group.recordings), *alerts)
     yield from (indent("\n".join(lines), "    ") for lines in rules)
 
 
@@ -50,7 +56,7 @@ def _recording(recording: Recording) -> Iterable[str]:
     yield _expression(recording.expr)
 
 
-def _alert(alert: Alert) -> Iterable[str]:
+def _alert(alert: Alert, links: Links) -> Iterable[str]:
     yield f"- alert: {alert.name}"
     yield _expression(frozen(alert))
     if alert.for_:
@@ -61,10 +67,10 @@ def _alert(alert: Alert) -> Iterable[str]:
     yield from _strings(severity=alert.severity, layer=alert.layer)
     yield "  annotations:"
     yield from _strings(
-        summary=alert.summary,
+        summary=alert.title,
         description=alert.description.replace(FOR, alert.for_),
-        runbook_url=f"{RUNBOOKS}/{alert.name}.md",
-        dashboard_url=alert.dashboard,
+        runbook_url=links.runbook(alert.name),
+        dashboard_url=alert.dashboard(links),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from exporter.alerting.alerts import DEFINITIONS, AlertName
+from exporter.alerting.definitions import DEFINITIONS, AlertName, Links, dashboard_name
 
 MUTING = "2m"
 """``keep_firing_for`` of alerts that mute others: it bridges a restart of the daemon."""
@@ -48,7 +48,7 @@ class Layer(StrEnum):
     INHIBITOR = "inhibitor"
 
 
-_DASHBOARDS = {Layer.NODE: "nodes", Layer.PLATFORM: "doctor", Layer.RECOVERY: "recovery"}
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +68,29 @@ class Alert:
     for_: str = ""
     keep_firing_for: str = ""
     summary: str
-    """One sentence without labels: notifications of many alerts have it as their title."""
+    """The title: which object, and what is wrong with it. ``{label}`` stands for the label."""
     description: str
     """What is wrong where, and what to run: a template of Prometheus, and `FOR`."""
 
     @property
-    def dashboard(self) -> str:
-        """Path of the dashboard that shows more: a template of Prometheus."""
-        path = f"/d/vergewatch-{self._dashboard}"
-        if "system_name" in self.identity:
-            path += "?var-system={{ $labels.system_name | urlquery }}"
-        if "vm_name" in self.identity:
-            path += "&var-vm={{ $labels.vm_name | urlquery }}"
-        return path
+    def title(self) -> str:
+        """The summary as a template of Prometheus."""
+        return _PLACEHOLDER.sub(r"{{ $labels.\1 }}", self.summary)
 
     @property
-    def _dashboard(self) -> str:
-        if "vnet_name" in self.identity:
-            return "networks"
-        if "tenant_name" in self.identity:
-            return "tenants"
-        if "vm_name" in self.identity:
-            return "vm"
-        if {"storage_tier", "drive"} & set(self.identity):
-            return "storage"
-        return _DASHBOARDS.get(self.layer, "exporter")
+    def title_in_docs(self) -> str:
+        """The summary as Markdown, with the names of the labels."""
+        return _PLACEHOLDER.sub(r"`\1`", self.summary)
+
+    def dashboard(self, links: Links) -> str:
+        """Return the link to the dashboard that shows more: a template of Prometheus."""
+        variables = {"system_name": "system", "vm_name": "vm"}
+        quoted = {
+            name: f"{{{{ $labels.{label} | urlquery }}}}"
+            for label, name in variables.items()
+            if label in self.identity
+        }
+        return links.dashboard(dashboard_name(self.layer, self.identity), quoted)
 
 
 def defined(name: AlertName) -> dict[str, Any]:
@@ -102,6 +100,7 @@ def defined(name: AlertName) -> dict[str, Any]:
         "name": str(name),
         "severity": Severity(definition.severity),
         "layer": Layer(definition.layer),
+        "identity": definition.identity,
         "summary": definition.summary,
     }
 

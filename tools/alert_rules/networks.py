@@ -27,7 +27,7 @@ ALERTS = (
         expr=went_down("VergeNetworkDown", "vergewatch_vnet_running", VNET, ON_VNET)
         + f"\nunless {ON_VNET} (vergewatch_vnet_enabled == 0)",
         for_="5m",  # a restart ends within it
-        summary="The router of a virtual network is down.",
+        summary="The router of network {vnet_name} is down",
         description=f"{_OF_VNET} ran before, is enabled, and has been down for more than {FOR}."
         f"{_STATUS} Its VMs have no routing, DHCP and DNS.",
     ),
@@ -36,7 +36,7 @@ ALERTS = (
         severity=Severity.CRITICAL,
         expr=f"{by(VNET, f'{_QUALITY} == 0')} == 0",
         for_="10m",
-        summary="The gateway of a virtual network does not answer.",
+        summary="The gateway of network {vnet_name} does not answer",
         description=f"{_OF_GATEWAY} has not answered for more than {FOR}. The network has no "
         "connection to what is behind it.",
     ),
@@ -47,7 +47,7 @@ ALERTS = (
 {by(VNET, _DROPPED)} > {GATEWAY_LOSS_RATIO}
 unless {ON_VNET} ({_QUALITY} == 0)""",
         for_="15m",
-        summary="The gateway of a virtual network loses packets.",
+        summary="The gateway of network {vnet_name} loses packets",
         description=f"{_OF_GATEWAY} has lost {{{{ $value | humanizePercentage }}}} of the packets "
         f"of the last sample, and too many for more than {FOR}.",
     ),
@@ -56,7 +56,7 @@ unless {ON_VNET} ({_QUALITY} == 0)""",
         severity=Severity.WARNING,
         expr=f"{by(VNET, _LATENCY)} > {GATEWAY_SLOW_SECONDS}",
         for_="15m",
-        summary="The gateway of a virtual network answers late.",
+        summary="The gateway of network {vnet_name} answers late",
         description=f"{_OF_GATEWAY} has a mean latency of {{{{ $value | humanizeDuration }}}}, and "
         f"has been slow for more than {FOR}.",
     ),

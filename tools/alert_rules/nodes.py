@@ -25,7 +25,7 @@ ALERTS = (
 {by(NODE, "vergewatch_node_core_temperature_top_celsius")}
 >= {by(NODE, "vergewatch_node_core_temperature_limit_celsius")}""",
         for_="10m",
-        summary="A CPU core of a node is as hot as it may become.",
+        summary="A CPU core of node {node_name} is as hot as it may become",
         description=f"For more than {FOR}, the hottest CPU core of {_OF_NODE} has been as hot as "
         "it may become, or hotter: {{ $value | humanize }} degrees Celsius.",
     ),
@@ -42,7 +42,7 @@ and {ON_NIC} (
 unless {ON_NODE} {_NODE_DOWN}
 unless {ON_NODE} {_NODE_IN_MAINTENANCE}""",
         for_="5m",
-        summary="A NIC of a node lost its link.",
+        summary="NIC {nic} of node {node_name} lost its link",
         description=f"NIC {{{{ $labels.nic }}}} of {_OF_NODE} has had no link for more than "
         f"{FOR}. It had one within the last 1d.",
     ),
@@ -62,7 +62,7 @@ unless {ON_NODE} {_NODE_IN_MAINTENANCE}""",
 )
 unless {ON_NODE} {_NODE_DOWN}""",
         for_="30m",
-        summary="VergeOS cannot reach the IPMI of a node.",
+        summary="VergeOS cannot reach the IPMI of node {node_name}",
         description=f"The IPMI of {_OF_NODE} has been in error, or offline, for more than {FOR}. "
         "If the node hangs, VergeOS cannot restart it.",
     ),
@@ -76,7 +76,7 @@ and {ON_CLUSTER} (vergewatch_cluster_nodes > 1)
 unless {ON_CLUSTER} (vergewatch_cluster_online_nodes < vergewatch_cluster_nodes)
 unless {ON_CLUSTER} (vergewatch_node_info and {ON_NODE} {_NODE_IN_MAINTENANCE})""",
         for_="30m",
-        summary="A cluster could not run all of its VMs without its largest node.",
+        summary="Cluster {cluster_name} could not run all of its VMs without its largest node",
         description=f"For more than {FOR}, {{{{ $value | humanize1024 }}}}B of memory would be "
         "missing if the largest node of cluster {{ $labels.cluster_name }} of "
         f"{OF_SYSTEM} failed: VMs would stay down.",

@@ -40,7 +40,7 @@ ALERTS = (
         expr=f"time() - {by(VM, 'vergewatch_vm_snapshot_due_timestamp_seconds')} > 0",
         for_="30m",  # the table is read every 15 minutes
         keep_firing_for=MUTED,
-        summary="A snapshot of a VM is overdue.",
+        summary="A snapshot of VM {vm_name} is overdue",
         description=f"A snapshot{_PROFILE} of {OF_VM} has been overdue for more than {FOR}."
         f"{_NEWEST} Look for alarms and full storage tiers in VergeOS.",
     ),
@@ -51,7 +51,7 @@ ALERTS = (
 {by(SYNC, "vergewatch_replication_failed")} == 1
 unless {ON_SYNC} {_DISABLED}""",
         for_="1h",  # VergeOS retries
-        summary="A sync to another site fails.",
+        summary="Sync {sync_name} of system {system_name} to another site fails",
         description=f"{_OF_SYNC} has failed for more than {FOR}.{_REPLICATED} "
         "Read the log of the sync in VergeOS.",
     ),
@@ -62,7 +62,7 @@ unless {ON_SYNC} {_DISABLED}""",
 time() - {by(SYNC, _LAST_SUCCESS)} > {REPLICA_AGE_DAYS} * {seconds("1d")}
 unless {ON_SYNC} {_DISABLED}""",
         for_="15m",
-        summary="The replica of a system at another site is too old.",
+        summary="The replica of sync {sync_name} of system {system_name} is too old",
         description=f"{_OF_SYNC} has not ended a run without an error for two days.{_REPLICATED} "
         "Read the log of the sync in VergeOS.",
     ),
@@ -76,7 +76,7 @@ unless on (system_name, api_key_id) (
   time() - {by(API_KEY, "vergewatch_api_key_last_login_timestamp_seconds")} > {seconds("7d")}
 )""",
         for_="15m",
-        summary="An API key in use expires soon.",
+        summary="API key {api_key_name} of system {system_name} is in use and expires soon",
         description=f"The API key {{{{ $labels.api_key_name }}}} of {OF_SYSTEM} expires within two "
         "weeks, or has expired. If it is the key of Vergewatch, its VMs are then no longer "
         "monitored. Run `vergewatch check`.",

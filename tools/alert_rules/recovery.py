@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from exporter.alerting.alerts import AlertName
+from exporter.alerting.alerts import HOLDS_ALL_VMS
+from exporter.alerting.definitions import AlertName
 from exporter.recovery.decide.inputs import HOLDS
 from tools.alert_rules.expressions import (
     DOWN_STATES,
@@ -17,10 +18,10 @@ from tools.alert_rules.expressions import (
     STATE_SINCE,
     SYSTEM,
     VM,
+    WHAT_IS_KNOWN,
     by,
     grown,
     lookup,
-    named,
 )
 from tools.alert_rules.model import (
     FOR,
@@ -36,6 +37,7 @@ from tools.alert_rules.model import (
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
 _QUESTION = "vergewatch_recovery_vm_question_info"
 _ONLY_HOLDS = "|".join(HOLDS)
+_HOLD_ALL_VMS = "|".join(sorted(HOLDS_ALL_VMS))
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
 _QUARANTINED_FOR = lookup(
@@ -66,19 +68,16 @@ def _readiness(matcher: str) -> str:
     return f"{by(SYSTEM, f'vergewatch_recovery_info{{readiness{matcher}}}')} == 1"
 
 
-def _vms_in_state(matchers: str, longer_than: str, condition: str = "") -> str:
-    """Return the expression that counts, by system, the VMs that stay in a recovery state."""
+def _stays_in_state(matchers: str, longer_than: str) -> str:
+    """Return the expression of VMs that have been in a recovery state for some time."""
     return f"""\
-count by (system_name) (
-  {by(VM[:2], f"{STATE_INFO}{{{matchers}}}")}
-  and {ON_VM} (time() - {STATE_SINCE} > {seconds(longer_than)}){condition}
-) > 0"""
+{by(VM, f"{STATE_INFO}{{{matchers}}}")} == 1
+and {ON_VM} (time() - {STATE_SINCE} > {seconds(longer_than)})"""
 
 
 ALERTS = (
     _recovery_alert(
         **defined(AlertName.FAILED),
-        identity=VM,
         expr=f"""\
 {by(VM, 'vergewatch_recovery_vm_last_action_info{outcome=~"failed|unknown"}')} == 1
 and {ON_VM} {STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}
@@ -92,7 +91,6 @@ unless {ON_VM} (
     ),
     _recovery_alert(
         **defined(AlertName.QUARANTINED),
-        identity=VM,
         expr=f"""\
 {by(VM, f'{STATE_INFO}{{{ENROLLED},state="quarantined"}}')} == 1""",
         keep_firing_for=MUTING,
@@ -103,7 +101,6 @@ unless {ON_VM} (
     ),
     _recovery_alert(
         **defined(AlertName.ACTED),
-        identity=VM,
         expr=f"""\
 time() - {by(VM, _LAST_ACTION)} < {seconds("1h")}
 and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
@@ -112,7 +109,6 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
     ),
     _recovery_alert(
         **defined(AlertName.APPROVAL_NEEDED),
-        identity=VM,
         expr=f"{by(VM, _QUESTION)} == 1",
         description=f"{OF_VM} crashed, and recovery asks whether to act on it.{_ANSWERS} Run "
         "`vergewatch explain VM` for the evidence.",
@@ -127,26 +123,22 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
     _recovery_alert(
         **defined(AlertName.OUTCOME_UNKNOWN),
         # An action is verified within 2 to 5 minutes.
-        expr=_vms_in_state(f'state=~"{_OPEN_ACTION}"', "10m"),
+        expr=_stays_in_state(f'{ENROLLED},state=~"{_OPEN_ACTION}"', "10m"),
         for_="1m",
-        description=f"In {OF_SYSTEM} {{{{ $value }}}} action(s) have had no known outcome for "
-        f"more than 10m: {named(_OPEN_ACTION)}. Recovery does not act on these VMs until the "
-        "outcome is known. Run `vergewatch recovery status`.",
+        description=f"A recovery action on {OF_VM} has had no known outcome for more than 10m. "
+        "Recovery does not act on the VM again until the outcome is known. Run "
+        "`vergewatch explain VM`.",
     ),
     _recovery_alert(
         **defined(AlertName.HELD_TOO_LONG),
-        expr=_vms_in_state(
-            f'{ENROLLED},state="held"',
-            "15m",
-            f'\n  and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce", '
-            'readiness=~"active|circuit_breaker_half_open"}'
-            f"\n  unless {ON_VM} {_QUESTION}",
-        ),
+        expr=_stays_in_state(f'{ENROLLED},state="held"', "15m")
+        + f"""
+and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce",readiness!~"{_HOLD_ALL_VMS}"}}
+unless {ON_VM} {_QUESTION}""",
         for_="1m",
         keep_firing_for=MUTING,
-        description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) crashed and have been held for more "
-        f"than 15m: {named('held', ENROLLED)}. Recovery restarts them when all guards pass. Run "
-        "`vergewatch explain VM`.",
+        description=f"{OF_VM} has been held for more than 15m.{WHAT_IS_KNOWN} Recovery starts it "
+        "when all guards pass. Run `vergewatch explain VM`.",
     ),
     _recovery_alert(
         **defined(AlertName.CIRCUIT_BREAKER_OPEN),
@@ -190,7 +182,7 @@ and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce", \
 readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         for_="30m",  # three warm-ups
         keep_firing_for=MUTED,
-        summary="Recovery is in mode ask or enforce but not ready.",
+        summary="Recovery of system {system_name} is in mode ask or enforce but not ready",
         description=f"Recovery of {OF_SYSTEM} has not been ready for more than {FOR}."
         f"{_READINESS} It does not restart VMs. Run `vergewatch recovery status`.",
     ),
@@ -203,7 +195,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
 {by(INPUT, f'vergewatch_recovery_input_success{{input!~"{_ONLY_HOLDS}"}}')} == 0""",
         for_="10m",
         keep_firing_for=MUTED,
-        summary="Recovery lacks an input that it needs.",
+        summary="Recovery of system {system_name} lacks the input {input}",
         description=f"The input {{{{ $labels.input }}}} of recovery of {OF_SYSTEM} has been "
         f"missing for more than {FOR}. Without it recovery starts no VM, and may not tell a "
         "crash from a stop. Run `vergewatch recovery status` and `vergewatch check`.",
@@ -223,7 +215,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         expr=_readiness('="paused"'),
         for_="5h",  # a pause lasts 4 hours unless the operator asks for more
         keep_firing_for=MUTING,
-        summary="Recovery has been paused for a long time.",
+        summary="Recovery of system {system_name} has been paused for a long time",
         description=f"Recovery of {OF_SYSTEM} has been paused for more than {FOR}, and restarts "
         "no VM until the pause ends. Run `vergewatch recovery status` for the operator and the "
         "reason.",
@@ -234,7 +226,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         expr=f"""\
 {grown('vergewatch_recovery_decisions_total{failed_guard="write_access"}', "1h")}
 > 0.5""",
-        summary="The API key of recovery has no permission to start VMs.",
+        summary="The API key of recovery has no permission to start VMs in system {system_name}",
         description=f"The guard `write_access` failed in {OF_SYSTEM} within the last 1h: VergeOS "
         "does not permit the user to start VMs. Recovery retries after half an hour. Run "
         "`vergewatch check`.",
@@ -245,7 +237,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         expr=f"""\
 {grown("vergewatch_recovery_clock_jumps_total", "6h")}
 > 2.5""",
-        summary="The clock of the Vergewatch host jumps.",
+        summary="The clock of the Vergewatch host jumps while it polls system {system_name}",
         description=f"While polling {OF_SYSTEM}, Vergewatch saw its host's clock jump "
         '{{ $value | printf "%.0f" }} times within 6h. Recovery warms up after each jump. Run '
         "`timedatectl` on the host.",

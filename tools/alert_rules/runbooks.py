@@ -52,7 +52,7 @@ def _new_page(name: str) -> str:
 def _facts(alert: Alert) -> str:
     labels = ", ".join(f"`{label}`" for label in alert.identity) or "none"
     return f"""\
-{alert.summary}
+{alert.title_in_docs}.
 
 | Severity | `for` | `keep_firing_for` | Labels |
 | --- | --- | --- | --- |
@@ -86,4 +86,4 @@ def _index() -> str:
 
 def _row(alert: Alert) -> str:
     link = f"[{alert.name}]({alert.name}.md)"
-    return f"| {link} | {alert.severity} | {alert.for_ or '0s'} | {alert.summary} |\n"
+    return f"| {link} | {alert.severity} | {alert.for_ or '0s'} | {alert.title_in_docs} |\n"

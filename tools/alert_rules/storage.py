@@ -59,7 +59,7 @@ ALERTS = (
         severity=Severity.CRITICAL,
         expr=f"""{by(TIER, f'vergewatch_cluster_tier_info{{status=~"{DOWN}"}}')} == 1""",
         for_="2m",
-        summary="A storage tier is offline or out of space.",
+        summary="Storage tier {storage_tier} of cluster {cluster_name} is offline or out of space",
         description=f"VMs cannot write to {_OF_TIER}, for more than {FOR}.{_STATUS}",
     ),
     _tier_alert(
@@ -75,7 +75,7 @@ or
 {by(TIER, f"max_over_time({_REDUNDANT}[{WALK_LIMIT}]) == 0 and {_REDUNDANT} offset {WALK_LIMIT}")}
 """.rstrip(),
         for_="30m",
-        summary="A storage tier is not redundant.",
+        summary="Storage tier {storage_tier} of cluster {cluster_name} is not redundant",
         description=f"Some data of {_OF_TIER} has had only one copy for more than {FOR}.{_STATUS} "
         "If a drive that has it fails, the data is lost.",
     ),
@@ -84,7 +84,7 @@ or
         severity=Severity.WARNING,
         expr=by(TIER, f"{_REPAIRS} >= ({_REPAIRS} offset {REPAIR_TIME} > 0)"),
         for_="1h",
-        summary="The repairs of a storage tier do not become fewer.",
+        summary="Storage tier {storage_tier} of cluster {cluster_name} has ever more to repair",
         description=f"VergeOS repairs {_OF_TIER}, and has no less to repair than {REPAIR_TIME} "
         f"before, for more than {FOR}: {{{{ $value | humanize }}}} repairs.{_STATUS}",
     ),
@@ -93,7 +93,7 @@ or
         severity=Severity.WARNING,
         expr=f"{by(TIER, 'vergewatch_cluster_tier_write_throttle_seconds')} > 0",
         for_="10m",
-        summary="VergeOS slows writes to a storage tier that is almost full.",
+        summary="VergeOS slows writes to storage tier {storage_tier} of cluster {cluster_name}",
         description=f"VergeOS has been adding {{{{ $value | humanizeDuration }}}} to each write to "
         f"{_OF_TIER} for more than {FOR}, because it is almost full.",
     ),
@@ -106,7 +106,7 @@ or
 unless {ON_NODE} (vergewatch_node_running == 0)
 unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         for_="30m",  # VergeOS is asked every quarter of an hour
-        summary="A drive of the vSAN is offline.",
+        summary="Drive {drive} of node {node_name} is offline",
         description=f"{_OF_DRIVE} has been offline for more than {FOR}, and its node runs.{_PLACE}",
     ),
     _drive_alert(
@@ -117,7 +117,7 @@ unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
 {by(DRIVE, f"(1 / ({_WEAR} > {HALF_WORN} < {WORN}) - 1) * vergewatch_drive_power_on_seconds")}
 < {seconds(NOTICE)}""",
         for_="1h",
-        summary="A drive will have used up its rated writes soon.",
+        summary="Drive {drive} of node {node_name} will have used up its rated writes soon",
         description=f"{_OF_DRIVE} will have used up its rated writes in {{{{ $value | "
         f"humanizeDuration }}}}, if it is written to as in its life so far.{_PLACE}",
     ),

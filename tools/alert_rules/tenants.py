@@ -21,7 +21,7 @@ ALERTS = (
         expr=went_down("VergeTenantDown", "vergewatch_tenant_running", TENANT, ON_TENANT)
         + f'\nunless {ON_TENANT} {_INFO}{{status=~"stopping|restarting"}}',
         for_="5m",  # a restart ends within it
-        summary="A tenant is down.",
+        summary="Tenant {tenant_name} is down",
         description=f"{_OF_TENANT} ran before, and has been down for more than {FOR}.{_STATUS}",
     ),
     _alert(
@@ -29,7 +29,7 @@ ALERTS = (
         severity=Severity.WARNING,
         expr=f'{by(TENANT, f"""{_INFO}{{state=~"warning|error"}}""")} == 1',
         for_="15m",
-        summary="VergeOS reports a warning or an error for a tenant.",
+        summary="VergeOS reports a warning or an error for tenant {tenant_name}",
         description=f"{_OF_TENANT} has had a warning or an error for more than {FOR}.{_STATUS}",
     ),
     _alert(
@@ -38,7 +38,7 @@ ALERTS = (
         identity=(*TENANT, "storage_tier"),
         expr=f"{_RATIO} > {TENANT_STORAGE_FULL_RATIO}",
         for_="30m",
-        summary="A tenant has used almost all of the storage that it was given.",
+        summary="Tenant {tenant_name} has used almost all of its storage in tier {storage_tier}",
         description=f"{_OF_TENANT} uses {{{{ $value | humanizePercentage }}}} of its storage in "
         "tier {{ $labels.storage_tier }}.",
     ),

@@ -1,7 +1,9 @@
 """Values that alert rules share with dashboards and the simulator."""
 
-DOCS = "https://github.com/vergewatch/vergewatch/blob/main/docs"
-RUNBOOKS = f"{DOCS}/runbooks"
+from exporter.alerting import config
+
+DOCS = config.RUNBOOKS.removesuffix("/runbooks")
+RUNBOOKS = config.RUNBOOKS
 FLAPPING_RESTARTS = 3
 FILESYSTEM_FULL_RATIO = 0.95
 CPU_BUSY_RATIO = 0.95

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from exporter.alerting.alerts import AlertName
+from exporter.alerting.definitions import AlertName
 from tools.alert_rules.expressions import (
     DOWN_STATES,
     FILESYSTEM,
@@ -111,7 +111,7 @@ ALERTS = (
 unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         for_="3m",
         keep_firing_for=MUTED,
-        summary="A node is down.",
+        summary="Node {node_name} is down",
         description="Node {{ $labels.node_name }} of system {{ $labels.system_name }} has not been "
         f"running for more than {FOR}, and is not in maintenance.",
     ),
@@ -127,7 +127,7 @@ unless {ON_NODE} (vergewatch_node_running == 0)
 unless {ON_SYSTEM} (vergewatch_system_status_frozen == 1)""",
         for_="5m",
         keep_firing_for=MUTED,
-        summary="VergeOS no longer updates the status of the VMs on a node.",
+        summary="VergeOS no longer updates the status of the VMs on node {node_name}",
         description=f"For more than {FOR}, VergeOS has updated the status of no VM that runs on "
         "node {{ $labels.node_name }} of system {{ $labels.system_name }}. The metrics of these "
         "VMs show an old state, and a crash of one would not be seen.",
@@ -148,12 +148,11 @@ max by (system_name, vm_id, vm_name) (
     unless {ON_NODE} (vergewatch_node_maintenance == 1)
   )
 ) == 1""",
-        summary="The node of a VM failed a moment ago.",
+        summary="The node of VM {vm_name} failed a moment ago",
         description=f"{OF_VM} was on a node that failed within the last 10m.",
     ),
     Alert(
         **defined(AlertName.VM_DOWN),
-        identity=VM,
         expr=f"{UNWANTED_DOWN} == 1",
         for_="5m",  # a successful recovery ends within it, and needs no notification
         keep_firing_for=MUTED,
@@ -185,7 +184,7 @@ unless {ON_VM} (
 )""",
         for_="5m",
         keep_firing_for=MUTED,
-        summary="A VM went down, and no status showed a stop.",
+        summary="VM {vm_name} went down, and no status showed a stop",
         description=f"{OF_VM} ran before, and has been down for more than {FOR}. VergeOS reported "
         "no status that shows an intended stop. Recovery has no diagnosis: it is off, or cannot "
         "work. Check the log of the VM in VergeOS.",
@@ -196,7 +195,7 @@ unless {ON_VM} (
         expr=_status('="unresponsive"'),
         for_="5m",  # VergeOS reports it after 2 minutes, and may then start the VM elsewhere
         keep_firing_for=MUTED,
-        summary="VergeOS reports a VM as unresponsive.",
+        summary="VM {vm_name} is unresponsive",
         description=f"{OF_VM}{ON_ITS_NODE} has been unresponsive for more than {FOR}."
         f"{RECOVERY_STATE} Run `vergewatch explain VM`.",
     ),
@@ -206,7 +205,7 @@ unless {ON_VM} (
         expr=_status('="error"'),
         for_="2m",  # an error does not end by itself; this covers one faulty poll
         keep_firing_for=MUTED,
-        summary="VergeOS reports an error for a VM.",
+        summary="VM {vm_name} has the status error",
         description=f"The status of {OF_VM}{ON_ITS_NODE} has been error for more than {FOR}."
         f"{RECOVERY_STATE} Recovery does not act on it. Run `vergewatch explain VM`.",
     ),
@@ -218,7 +217,7 @@ unless {ON_VM} (
 unless {ON_VM} {UNWANTED_DOWN}""",
         for_="15m",  # starting many VMs after a mass outage is slow
         keep_firing_for=MUTED,
-        summary="A VM has been in a transitional status for too long.",
+        summary="VM {vm_name} has been starting, stopping or waiting for too long",
         description=f"{OF_VM}{ON_ITS_NODE} has been starting, stopping or waiting for more than "
         f"{FOR}.{_STATUS} Recovery does not act on it. Run `vergewatch explain VM`.",
     ),
@@ -228,7 +227,7 @@ unless {ON_VM} {UNWANTED_DOWN}""",
         expr=_status(f'=~"{MIGRATIONS}"'),
         for_="45m",  # VergeOS ends one that hangs after 30 minutes, and runs one at a time
         keep_firing_for=MUTED,
-        summary="A live migration has not finished in time.",
+        summary="The live migration of VM {vm_name} has not finished in time",
         description=f"{OF_VM}{ON_ITS_NODE} has been migrating for more than {FOR}. Recovery does "
         "not act on it. Run `vergewatch explain VM`.",
     ),
@@ -239,7 +238,7 @@ unless {ON_VM} {UNWANTED_DOWN}""",
 {by(VM, "changes(vergewatch_vm_start_timestamp_seconds[1h])")}
 > {FLAPPING_RESTARTS - 0.5}""",
         keep_firing_for="30m",
-        summary="A VM has restarted repeatedly.",
+        summary="VM {vm_name} has restarted repeatedly",
         # Without the exact number: the value is frozen while another alert mutes this one.
         description=f"{OF_VM}{ON_ITS_NODE} has been started {FLAPPING_RESTARTS} times or more "
         f"within 1h.{RECOVERY_STATE} Run `vergewatch recovery log VM`.",
@@ -252,7 +251,7 @@ unless {ON_VM} {UNWANTED_DOWN}""",
 {by(VM, "vergewatch_vm_need_restart")} == 1
 and {ON_VM} (vergewatch_vm_need_restart offset 7d == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("7d")})""",
-        summary="A VM's configuration change needs a restart.",
+        summary="VM {vm_name} needs a restart for a change of its configuration",
         description=f"A configuration change of {OF_VM} has waited for a restart for more than "
         "7d. Restart the VM in VergeOS to apply it.",
     ),
@@ -265,7 +264,7 @@ and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("7d")})""
 and {ON_VM} (max_over_time(vergewatch_vm_guest_agent_connected[6h]) == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("15m")})""",
         for_="15m",
-        summary="The guest agent of a running VM is disconnected.",
+        summary="The guest agent of VM {vm_name} is disconnected",
         description=f"The guest agent of {OF_VM}{ON_ITS_NODE} has been disconnected for more "
         f"than {FOR}, and was connected within the last 6h.",
     ),
@@ -282,7 +281,7 @@ or
 )""",
         for_="30m",
         keep_firing_for=MUTED,
-        summary="A filesystem in a guest is almost full.",
+        summary="Filesystem {mountpoint} of VM {vm_name} is almost full",
         description=f"{{{{ $labels.mountpoint }}}} of {OF_VM} is "
         "{{ $value | humanizePercentage }} full.",
     ),
@@ -299,7 +298,7 @@ and on (system_name, vm_id, mountpoint) (
 )""",
         for_="1h",
         keep_firing_for=MUTED,
-        summary="A filesystem in a guest will soon be full.",
+        summary="Filesystem {mountpoint} of VM {vm_name} will soon be full",
         description=f"{{{{ $labels.mountpoint }}}} of {OF_VM} is "
         "{{ $value | humanizePercentage }} full, and will be full within 1d if it grows as in "
         "the last 6h.",
@@ -311,7 +310,7 @@ and on (system_name, vm_id, mountpoint) (
 {by(VM, "avg_over_time(vergewatch_vm_cpu_usage_ratio[30m])")}
 > {CPU_BUSY_RATIO}""",
         for_="1h",
-        summary="A VM uses nearly all of its CPU.",
+        summary="VM {vm_name} uses nearly all of its CPU",
         description=f"{OF_VM}{ON_ITS_NODE} has used {{{{ $value | humanizePercentage }}}} of its "
         f"CPU time for more than {FOR}.",
     ),
@@ -322,7 +321,7 @@ and on (system_name, vm_id, mountpoint) (
 {by(VM, f"avg_over_time({_MEMORY_USED}[15m]) / (max_over_time({_MEMORY_TOTAL}[15m]) > 0)")}
 > {MEMORY_FULL_RATIO}""",
         for_="30m",
-        summary="A guest uses nearly all of its memory.",
+        summary="The guest of VM {vm_name} uses nearly all of its memory",
         description=f"The guest of {OF_VM} has used {{{{ $value | humanizePercentage }}}} of its "
         f"memory for more than {FOR}.",
     ),

@@ -43,6 +43,8 @@ class VMRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     uuid: str
     state: str
     sentence: str
+    reason: str = ""
+    """Why it is in its state, in words that do not differ between VMs; empty if nothing is told."""
 
 
 class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -79,6 +81,10 @@ class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why the status is out of date; empty if it is current."""
     questions: tuple[OpenQuestion, ...] = ()
     """The questions that wait for an answer."""
+    circuit_breaker: str = "closed"
+    """``closed``, ``open`` or ``half_open``."""
+    outage: int = 0
+    """How many VMs were lost in the mass outage for which the circuit breaker is not closed."""
 
 
 class CommandReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):

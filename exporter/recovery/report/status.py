@@ -94,6 +94,7 @@ def _status(
         detail=found.detail if found is not None and is_known else "",
         failed_guard=failed_guard,
         blocking_row=blocking_row,
+        blocking_template=found.template if found is not None and blocking_row else "",
     )
 
 

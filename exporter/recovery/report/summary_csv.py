@@ -2,9 +2,9 @@
 
 import csv
 from collections.abc import Iterable
-from datetime import datetime
 from io import StringIO
 
+from exporter.formatting import csv_cell
 from exporter.recovery.report.incidents import Incident
 from exporter.recovery.report.summary import RecoverySummary
 
@@ -31,8 +31,6 @@ COLUMNS = (
     "with_seconds",
     "without_seconds",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would evaluate."""
 
 
 def summaries_csv(summaries: Iterable[RecoverySummary]) -> str:
@@ -42,7 +40,7 @@ def summaries_csv(summaries: Iterable[RecoverySummary]) -> str:
     writer.writerow(COLUMNS)
     for summary in summaries:
         for incident in summary.incidents:
-            writer.writerow([_cell(one) for one in (summary.system, *_values(incident))])
+            writer.writerow([csv_cell(one) for one in (summary.system, *_values(incident))])
     return out.getvalue()
 
 
@@ -71,20 +69,3 @@ def _values(incident: Incident) -> tuple[object, ...]:
         incident.with_seconds,
         incident.without_seconds,
     )
-
-
-def _cell(value: object) -> str:
-    """Return *value* as text; what is not known is empty."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.0f}"
-        case datetime():
-            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-        case str() if value.startswith(FORMULA):
-            return f"'{value}"
-        case _:
-            return str(value)

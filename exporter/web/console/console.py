@@ -11,23 +11,38 @@ from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.newest import OfNewest
 from exporter.console.status_history import Segment
+from exporter.console.vm_choices import choices_of
+from exporter.console.vm_query import VMSearch
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
 from exporter.web.console.demo import DemoBanner
 from exporter.web.console.operators import Operators
-from exporter.web.console.sessions import CSRF_FIELD, CSRF_HEADER, Session, Sessions, is_from_form
+from exporter.web.console.sessions import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    Notice,
+    Session,
+    Sessions,
+    is_from_form,
+)
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, DaemonInside, Overview, Reload
+from exporter.web.ports import Alerts, CountRefusal, DaemonInside, Overview, Reload
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
+<<<<<<< HEAD
 NO_LINKS: Mapping[str, str] = {}
+=======
+NOTICE = "notice"
+"""The parameter of an address that names what came of a form."""
+>>>>>>> main
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -58,6 +73,7 @@ class Console:
         refused: Counts what is refused.
         version: Of Vergewatch.
         telemetry_path: Where the metrics are.
+        alerts: The alerts of the daemon, and silences; None if there are none.
         facts: The daemon itself; None if it is not shown.
         links: Templates of links from a VM to other tools, by their names.
         runbooks: Base URL of the runbooks.
@@ -78,6 +94,7 @@ class Console:
         refused: CountRefusal,
         version: str,
         telemetry_path: str,
+        alerts: Alerts | None = None,
         facts: DaemonInside | None = None,
         links: Mapping[str, str] = NO_LINKS,
         runbooks: str = "",
@@ -86,8 +103,14 @@ class Console:
         self.systems, self.service, self.reload = systems, service, reload
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
+        self.search = VMSearch()
+        self.choices = OfNewest(choices_of)
         self.facts = facts
+<<<<<<< HEAD
         self.links, self.runbooks = links, runbooks
+=======
+        self.alerts = alerts
+>>>>>>> main
         self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts
@@ -95,8 +118,10 @@ class Console:
 
     @property
     def may_log_in(self) -> bool:
-        """Whether there is anything to log in for: recovery, or users that are operators."""
-        return bool(self.operators) or (self.service is not None and self.service.is_on)
+        """Whether there is anything to log in for: users that are operators, recovery, silences."""
+        is_on = self.service is not None and self.service.is_on
+        silences = self.alerts is not None and bool(self.alerts.settings.urls)
+        return bool(self.operators) or is_on or silences
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""
@@ -135,9 +160,10 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
-            "demo": self.demo.banner() if self.demo is not None else None,
+            "demo": self.demo.banner(self.states()) if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
+            "notice": self.notice(request),
             "may_log_in": self.may_log_in,
             "settings_problem": self.reload.problem,
             "telemetry_path": self.telemetry_path,
@@ -156,6 +182,12 @@ class Console:
                 "Referrer-Policy": "same-origin",
             },
         )
+
+    def notice(self, request: web.Request) -> Notice | None:
+        """Return what came of the form that led to this page; None if none did."""
+        session = self.sessions.session(request)
+        code = request.query.get(NOTICE, "")
+        return session.notices.get(code) if session is not None else None
 
     async def problem(self, request: web.Request, status: HTTPStatus, text: str) -> web.Response:
         """Return a page that says what is wrong with *request*."""
@@ -200,6 +232,11 @@ class Console:
             text = "The request is not a form."
             return await self.problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def leading_to(path: str, session: Session, notice: Notice) -> web.Response:
+    """Return the response to a form: the page at *path*, which shows *notice*."""
+    return see_other(f"{path}?{NOTICE}={session.keep(notice)}")
 
 
 def see_other(path: str) -> web.Response:

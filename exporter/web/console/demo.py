@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from exporter.model import SystemState
 from exporter.web.console.local_path import local_path
 from exporter.web.console.sessions import CSRF_FIELD
 from exporter.web.ports import Demo, DemoAction, DemoEvent
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from exporter.web.console.console import Console
 
 BREAK = "/demo"
+WARMING_UP = "warming_up"
+"""A readiness of recovery."""
 
 COMING: Mapping[str, str] = {
     "crash": "will crash",
@@ -80,6 +83,8 @@ class Banner(NamedTuple):
     buttons: Mapping[DemoAction, str]
     csrf: str
     token: str
+    is_warming_up: bool
+    """A VM that crashed now would count as one that was off before: recovery leaves it so."""
 
 
 class DemoBanner:
@@ -95,7 +100,8 @@ class DemoBanner:
         self._demo = demo
         self._csrf = secrets.token_urlsafe(32)
 
-    def banner(self) -> Banner:
+    def banner(self, states: Sequence[SystemState]) -> Banner:
+        """Return the banner; *states* are those of the systems."""
         demo = self._demo
         return Banner(
             [_line(event, COMING) for event in demo.coming() if event.what in COMING],
@@ -104,6 +110,7 @@ class DemoBanner:
             BUTTONS,
             self._csrf,
             demo.token,
+            not all(map(_is_warm, states)) or not states,
         )
 
     async def act(self, console: "Console", request: web.Request) -> web.StreamResponse:
@@ -123,6 +130,11 @@ class DemoBanner:
             )
         self._demo.act(action)
         raise web.HTTPSeeOther(local_path(fields.get("next", "/")))
+
+
+def _is_warm(state: SystemState) -> bool:
+    recovery = state.report.recovery
+    return recovery is not None and recovery.readiness != WARMING_UP
 
 
 def _line(event: DemoEvent, texts: Mapping[str, str]) -> Line:

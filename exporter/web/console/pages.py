@@ -6,11 +6,30 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+<<<<<<< HEAD
 from exporter.web.console import data, overview, static_files, vm, vm_api
+=======
+from exporter.console.vm_list import VMS_PATH
+from exporter.web.alerts import AlertsAPI, AlertViews
+from exporter.web.console import (
+    data,
+    overview,
+    recovery,
+    recovery_log,
+    recovery_report,
+    static_files,
+    vms,
+    vms_api,
+)
+from exporter.web.console.alerts import PATH as ALERTS
+from exporter.web.console.alerts import AlertsPage
+>>>>>>> main
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
+from exporter.web.console.recovery_commands import install_commands
+from exporter.web.console.shared_pages import Render, SharedPages
 
 EVENTS = "/events"
 LOGOUT = "/logout"
@@ -26,27 +45,46 @@ def install_console(
     login: Login,
     live: Live,
     limited: Callable[[Handler], Handler],
+    shared: Callable[[SharedPages, Render], Handler],
 ) -> None:
     """
     Add the routes of the console to *app*.
 
     Args:
         limited: Bounds how many pages are rendered at once.
+        shared: The same, and lets visitors share the pages of the last second.
 
     """
     router = app.router
+    # What a visitor of the demo has just done is seen at once.
+    pages = None if console.demo is not None else SharedPages(console.states, console.clock)
 
     def get(path: str, show: Show) -> None:
-        router.add_get(path, limited(partial(show, console)))
+        render = partial(show, console)
+        router.add_get(path, limited(render) if pages is None else shared(pages, render))
 
     if console.telemetry_path != "/":
         get("/", overview.show)
+    get(vms.PATH, vms.show)
+    get(VMS_PATH, vms_api.show)
     get("/data", data.show)
+<<<<<<< HEAD
     get(vm.PATH, vm.show)
     get(vm_api.PATH, vm_api.show)
     get(vm_api.HISTORY_PATH, vm_api.history)
+=======
+    get(recovery.PATH, recovery.show)
+    get(f"{recovery.PATH}/log", recovery_log.show)
+    get(f"{recovery.PATH}/report", recovery_report.show)
+    install_commands(app, console)
+    views = AlertViews(console.alerts, console.vms, console.clock)
+    alerts = AlertsPage(console, views)
+    router.add_get(ALERTS, limited(alerts.show))
+    alerts.install_forms(app)
+    AlertsAPI(views).install(app, limited)
+>>>>>>> main
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
-    router.add_get(EVENTS, live.stream)
+    router.add_get(EVENTS, live.stream, allow_head=False)
     router.add_get(LOGIN, limited(login.show))
     router.add_post(LOGIN, limited(login.log_in))
     router.add_post(LOGOUT, limited(console.form(login.log_out)))

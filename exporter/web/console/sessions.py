@@ -3,7 +3,9 @@
 import hmac
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -18,6 +20,17 @@ IDLE_SECONDS = 3600.0
 MAX_AGE_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 256
 """The one that was idle for longest is ended first."""
+MAX_NOTICES = 16
+"""Of a session; a page that shows an older one shows it no longer."""
+
+
+class Notice(NamedTuple):
+    """What came of a form, for the page that the browser is sent to afterwards."""
+
+    text: str
+    failed: bool = False
+    fields: Mapping[str, str] = {}
+    """What was typed into a form that failed, so that it can be corrected."""
 
 
 @dataclass(slots=True)
@@ -31,6 +44,16 @@ class Session:
     """What each form of the session carries."""
     began: float
     used: float
+    notices: OrderedDict[str, Notice] = field(default_factory=OrderedDict)
+    """By the code in the address of the page, which may be refreshed and is in one tab only."""
+
+    def keep(self, notice: Notice) -> str:
+        """Keep *notice*, and return its code."""
+        code = secrets.token_urlsafe(12)
+        self.notices[code] = notice
+        while len(self.notices) > MAX_NOTICES:
+            self.notices.popitem(last=False)
+        return code
 
 
 class Sessions:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from exporter.formatting import ago, counted, span, until
+from exporter.formatting import ago, counted, lasting, span, until
 from exporter.web.console.static_files import address
 
 FOLDER = Path(__file__).with_name("templates")
@@ -46,9 +46,15 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+<<<<<<< HEAD
 def segment(text: str) -> str:
     """Return *text* as one segment of a path, or as one value of a query."""
     return quote(text, safe="")
+=======
+def words(name: str) -> str:
+    """Return *name*, such as ``logs_unclear``, as words."""
+    return name.replace("_", " ")
+>>>>>>> main
 
 
 def iso(time: datetime) -> str:
@@ -74,6 +80,7 @@ _ENVIRONMENT.filters |= {
     "code": code,
     "counted": counted,
     "iso": iso,
+    "lasting": lasting,
     "number": number,
     "percent": percent,
     "segment": segment,
@@ -81,6 +88,7 @@ _ENVIRONMENT.filters |= {
     "span": span,
     "until": until,
     "utc": utc,
+    "words": words,
 }
 _ENVIRONMENT.globals |= {"static": address}
 

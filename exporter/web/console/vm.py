@@ -32,6 +32,8 @@ ZOOMS: Mapping[str, timedelta] = {
 ZOOM = "24h"
 MAX_EVENTS = 200
 """On the page; the API and the command line have the rest."""
+NEWEST_EVENTS = 12
+"""That are shown without a click."""
 TICKS = 5
 HOUR_MEANS = 12
 RUNBOOKS: Mapping[Condition, str] = {
@@ -118,6 +120,8 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "vm": entry,
         "explanation": explanation,
         "guards": guards,
+        "failed": [one for one in guards if not one.passed],
+        "passed": [one for one in guards if one.passed],
         "budgets": [use for one in guards for use in one.budgets],
         "budgets_left": _budgets_left(console, facts),
         "zoom": zoom,
@@ -126,6 +130,7 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "ticks": window.ticks(TICKS),
         "boxes": window.boxes(_spans(console, facts, window)),
         "marks": [(window.place(event.time), event) for event in events[:MAX_EVENTS]],
+        "newest": NEWEST_EVENTS,
         "more_events": max(len(events) - MAX_EVENTS, 0),
         "links": links,
         "runbook": _runbook(console, entry),

@@ -5,6 +5,7 @@
 (() => {
   const REFRESH_MILLISECONDS = 300000;
   const HEIGHT = 180;
+  const SHORTEST = 12;
 
   function color(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -33,6 +34,12 @@
     };
   }
 
+  // Where the first value is: a daemon that started an hour ago shows that hour.
+  function first(history) {
+    const found = history.times.findIndex((_, place) => history.cpu_ratios[place] !== null || history.memory_ratios[place] !== null);
+    return found < 0 ? history.times.length : found;
+  }
+
   async function draw(charts) {
     const response = await fetch(charts.dataset.history, { headers: { Accept: "application/json" } });
     if (!response.ok) {
@@ -40,7 +47,9 @@
     }
     const history = await response.json();
     for (const element of charts.querySelectorAll(".chart")) {
-      const data = [history.times, history[element.dataset.column]];
+      const column = history[element.dataset.column];
+      const from = Math.min(first(history), history.times.length - SHORTEST);
+      const data = [history.times.slice(from), column.slice(from)];
       if (element.plot) {
         element.plot.setData(data);
         continue;

@@ -18,22 +18,34 @@
   }
 
   // A refresh must not take away what someone is typing, nor a dialog that is open.
-  function isBusy() {
+  function isBusy(part) {
     const active = document.activeElement;
-    const content = document.getElementById("content");
+    const fields = [...part.querySelectorAll("input, textarea")];
     return Boolean(
-      content.querySelector("dialog[open], details[data-keep][open]") ||
-      (active && active.matches("input, textarea, select") && content.contains(active))
+      part.querySelector("dialog[open], details[data-keep][open]") ||
+      fields.some((field) => field.value !== field.defaultValue) ||
+      (active && active.matches("input, textarea, select") && part.contains(active))
     );
   }
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const trigger = event.detail.requestConfig.triggeringEvent;
-    if (trigger && trigger.type === "sse:poll" && (isBusy() || document.hidden)) {
+    if (trigger && trigger.type === "sse:poll" && (isBusy(event.detail.target) || document.hidden)) {
       event.preventDefault();
     }
   });
-  document.addEventListener("htmx:afterSettle", () => showTimes(document));
+
+  // What a person has opened stays open when it is fetched again.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", () => {
+    opened = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const id of opened) {
+      document.getElementById(id)?.setAttribute("open", "");
+    }
+    showTimes(document);
+  });
   document.addEventListener("DOMContentLoaded", () => showTimes(document));
 
   // What the demo will do, counted down between two refreshes.

@@ -1,0 +1,182 @@
+"""Alerts and silences as the console and its API show them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.alerting.alert_store import StoredAlert
+from exporter.alerting.silences import SilenceInterval
+from exporter.alerting.vm_silences import holds_vm, may_hold_vms
+
+MADE_HERE = "(from the console of Vergewatch)"
+"""Ends the comment of a silence that the console created, and may therefore end."""
+SEVERITIES = ("critical", "warning", "info")
+"""The worst first."""
+SHOWN_ELSEWHERE = frozenset(
+    {"alertname", "severity", "layer", "source", "system_name", "vm_name", "vm_id"}
+)
+
+
+class AlertView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An alert of the daemon itself."""
+
+    name: str
+    severity: str
+    system: str
+    vm: str
+    """Empty if it concerns no single VM."""
+    vm_key: int | None
+    labels: Mapping[str, str]
+    """All labels, as they are posted."""
+    summary: str
+    description: str
+    runbook_url: str
+    since: datetime
+    resolved: datetime | None
+    """``None`` while it fires."""
+    silences: tuple[str, ...]
+    """The ids of the silences that mute it."""
+
+    @property
+    def more_labels(self) -> Mapping[str, str]:
+        """The labels without those that other fields have."""
+        return {name: text for name, text in self.labels.items() if name not in SHOWN_ELSEWHERE}
+
+
+class SilencedVM(msgspec.Struct, frozen=True, gc=False):
+    """A VM whose alerts a silence mutes; recovery does not start it meanwhile."""
+
+    system: str
+    key: int
+    name: str
+
+
+class SilenceView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A silence of Alertmanager that is active, or will be."""
+
+    id: str
+    active: bool
+    owner: str
+    comment: str
+    starts: datetime
+    ends: datetime
+    matchers: tuple[str, ...]
+    vms: tuple[SilencedVM, ...]
+    made_here: bool
+    """Whether the console created it."""
+
+
+class AlertsAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Response of ``GET /api/v1/alerts``."""
+
+    configured: bool
+    """Whether an Alertmanager is configured to which the daemon posts its alerts."""
+    alerts: Sequence[AlertView]
+    """Those that fire, and those resolved in the last minutes; the worst first."""
+
+
+class SilencesAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Response of ``GET /api/v1/silences``."""
+
+    configured: bool
+    """Whether an Alertmanager is configured whose silences the daemon reads."""
+    unknown: str
+    """Why the silences of an Alertmanager are unknown; empty if all are known."""
+    silences: Sequence[SilenceView]
+    """Those that end first, first."""
+
+
+MutedVMs = Mapping[str, tuple[SilencedVM, ...]]
+"""The VMs that a silence mutes, by its id."""
+
+
+class VMLabels(NamedTuple):
+    """A VM with the labels that silences of it match."""
+
+    vm: SilencedVM
+    labels: Mapping[str, str]
+
+
+def vm_labels(system: str, key: int, name: str, *, node: str, cluster: str) -> VMLabels:
+    """Return the labels of a VM; a node or cluster that is not known is left out."""
+    location = {"node_name": node, "cluster_name": cluster}
+    labels = {label: text for label, text in location.items() if text}
+    labels |= {"system_name": system, "vm_id": str(key), "vm_name": name}
+    return VMLabels(SilencedVM(system, key, name), labels)
+
+
+def alert_views(
+    alerts: Iterable[StoredAlert], silences: Iterable[SilenceInterval], *, at: float
+) -> list[AlertView]:
+    """Return *alerts*: the firing ones before the resolved, and the worst first."""
+    active = [one.silence for one in silences if one.starts <= at < one.ends]
+    found = []
+    for stored in alerts:
+        labels, notes = stored.alert.labels, stored.alert.annotations
+        vm_key = labels.get("vm_id", "")
+        found.append(
+            AlertView(
+                name=str(stored.alert.name),
+                severity=labels.get("severity", ""),
+                system=labels.get("system_name", ""),
+                vm=labels.get("vm_name", ""),
+                vm_key=int(vm_key) if vm_key.isdigit() else None,
+                labels=labels,
+                summary=notes.get("summary", ""),
+                description=notes.get("description", ""),
+                runbook_url=notes.get("runbook_url", ""),
+                since=stored.starts_at,
+                resolved=stored.ends_at,
+                silences=tuple(
+                    one.id
+                    for one in active
+                    if all(each.matches(labels.get(each.name, "")) for each in one.matchers)
+                ),
+            )
+        )
+    return sorted(found, key=_urgency)
+
+
+def muted_vms(silences: Iterable[SilenceInterval], vms: Sequence[VMLabels]) -> MutedVMs:
+    """Return those of *vms* that each of *silences* mutes."""
+    return {
+        one.silence.id: tuple(vm.vm for vm in vms if holds_vm(one.silence, vm.labels))
+        for one in silences
+        if may_hold_vms(one.silence)
+    }
+
+
+def silence_views(
+    silences: Iterable[SilenceInterval], muted: MutedVMs, *, at: float
+) -> list[SilenceView]:
+    """
+    Return the *silences* that are active, and those to come; the first to end first.
+
+    Args:
+        at: Our monotonic clock, in seconds.
+
+    """
+    return [
+        SilenceView(
+            id=one.silence.id,
+            active=one.starts <= at,
+            owner=one.silence.created_by,
+            comment=one.silence.comment,
+            starts=one.silence.starts_at,
+            ends=one.silence.ends_at,
+            matchers=tuple(map(str, one.silence.matchers)),
+            vms=muted.get(one.silence.id, ()),
+            made_here=one.silence.comment.endswith(MADE_HERE),
+        )
+        for one in sorted(silences, key=lambda one: (one.starts > at, one.ends))
+        if at < one.ends
+    ]
+
+
+def _urgency(alert: AlertView) -> tuple[bool, int, str, str, datetime, str]:
+    known = alert.severity in SEVERITIES
+    severity = SEVERITIES.index(alert.severity) if known else len(SEVERITIES)
+    resolved = alert.resolved is not None
+    return resolved, severity, alert.name, alert.system, alert.since, alert.vm

@@ -1,0 +1,136 @@
+"""A browser that notes what a page must not do: errors, requests to others, barriers, overflow."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+AXE = Path(__file__).with_name("axe") / "axe.min.js"
+WIDTHS = (1440, 768, 390)
+HEIGHT = 1000
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+PATIENCE_MS = 15_000
+SEVERE = ("serious", "critical")
+FIND_BARRIERS = """async (severe) => {
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  return found.violations.filter((one) => severe.includes(one.impact)).map(
+    (one) => `${one.id}: ` + one.nodes.map((node) => node.html + node.failureSummary).join("; ")
+  );
+}"""
+FIND_OVERFLOW = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const wide = [...document.querySelectorAll("body *")].filter((one) => {
+    if (one.closest(".scroll") && !one.matches(".scroll")) return false;
+    return one.getBoundingClientRect().right > width + 1;
+  });
+  return wide.map((one) => one.outerHTML.slice(0, 120));
+}"""
+
+
+class Faults(NamedTuple):
+    """What pages did that they must not do, since the last look."""
+
+    errors: list[str]
+    """On the console of the browser; violations of the content security policy are among them."""
+    foreign: list[str]
+    """Addresses of other hosts that were asked."""
+    failed: list[str]
+    """Requests that the server answered with an error."""
+
+
+class Visitor:
+    """A page in a browser."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.url = url
+        self._browser = browser
+        self.faults = Faults([], [], [])
+        self._context = self._begin()
+
+    def _begin(self, *, scripts: bool = True) -> BrowserContext:
+        context = self._browser.new_context(
+            viewport={"width": WIDTHS[0], "height": HEIGHT}, java_script_enabled=scripts
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        self.page: Page = context.new_page()
+        host = urlsplit(self.url).netloc
+        self.page.on("console", self._note_message)
+        self.page.on("pageerror", lambda error: self.faults.errors.append(str(error)))
+        self.page.on(
+            "request",
+            lambda request: (
+                self.faults.foreign.append(request.url)
+                if urlsplit(request.url).netloc != host
+                else None
+            ),
+        )
+        self.page.on(
+            "response",
+            lambda answer: (
+                self.faults.failed.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400
+                else None
+            ),
+        )
+
+        return context
+
+    def without_scripts(self) -> None:
+        """Continue in a browser that runs no scripts."""
+        self._context.close()
+        self._context = self._begin(scripts=False)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.url + path, wait_until="load")
+        return self.page
+
+    def looks(self) -> Iterator[str]:
+        """Show the page in each width and color scheme; yield the name of each look."""
+        for scheme in SCHEMES:
+            self.page.emulate_media(color_scheme=scheme)
+            for width in WIDTHS:
+                self.page.set_viewport_size({"width": width, "height": HEIGHT})
+                yield f"{scheme} at {width} px"
+
+    def overflow(self) -> Sequence[str]:
+        """Return what is wider than the window; empty if the page does not scroll sideways."""
+        return self._ask(FIND_OVERFLOW)
+
+    def barriers(self) -> Sequence[str]:
+        """Return the serious and critical violations that axe finds."""
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        return self._ask(FIND_BARRIERS, list(SEVERE))
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _ask(self, script: str, argument: Any = None) -> Sequence[str]:
+        return list(self.page.evaluate(script, argument))
+
+    def _note_message(self, message: Any) -> None:
+        if message.type == "error":
+            self.faults.errors.append(f"{message.text} ({message.location.get('url')})")
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Run Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(
+        executable_path=shutil.which("chromium"),
+        args=["--no-sandbox"],  # which a container does not allow
+    )
