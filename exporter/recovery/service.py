@@ -358,7 +358,6 @@ class RecoveryService:
         return journal
 
 
-<<<<<<< HEAD
 async def _explain_decision(journal: JournalReader, found: FoundVM, number: int) -> Explanation:
     key = found.recovery.key
     record = await journal.decision(key, found.uuid, number)
@@ -374,7 +373,6 @@ async def _explain_decision(journal: JournalReader, found: FoundVM, number: int)
     )
 
 
-=======
 def _vm_status(case: Case, context: ExplainContext) -> VMRecoveryStatus:
     return VMRecoveryStatus(
         system=context.system,
@@ -409,7 +407,6 @@ async def _events(
     ]
 
 
->>>>>>> main
 def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> JournalError:
     others = ", ".join(one.system for one in receipts)
     return JournalError(

@@ -37,12 +37,9 @@ if TYPE_CHECKING:  # loaded only where recovery is on
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
-<<<<<<< HEAD
 NO_LINKS: Mapping[str, str] = {}
-=======
 NOTICE = "notice"
 """The parameter of an address that names what came of a form."""
->>>>>>> main
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -106,11 +103,8 @@ class Console:
         self.search = VMSearch()
         self.choices = OfNewest(choices_of)
         self.facts = facts
-<<<<<<< HEAD
         self.links, self.runbooks = links, runbooks
-=======
         self.alerts = alerts
->>>>>>> main
         self.demo = demo
         self._fleet = Fleet()
         self._hosts = hosts

@@ -6,9 +6,6 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-<<<<<<< HEAD
-from exporter.web.console import data, overview, static_files, vm, vm_api
-=======
 from exporter.console.vm_list import VMS_PATH
 from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import (
@@ -18,12 +15,13 @@ from exporter.web.console import (
     recovery_log,
     recovery_report,
     static_files,
+    vm,
+    vm_api,
     vms,
     vms_api,
 )
 from exporter.web.console.alerts import PATH as ALERTS
 from exporter.web.console.alerts import AlertsPage
->>>>>>> main
 from exporter.web.console.console import LOGIN, Console
 from exporter.web.console.demo import BREAK
 from exporter.web.console.live import Live
@@ -68,11 +66,9 @@ def install_console(
     get(vms.PATH, vms.show)
     get(VMS_PATH, vms_api.show)
     get("/data", data.show)
-<<<<<<< HEAD
     get(vm.PATH, vm.show)
     get(vm_api.PATH, vm_api.show)
     get(vm_api.HISTORY_PATH, vm_api.history)
-=======
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     get(f"{recovery.PATH}/report", recovery_report.show)
@@ -82,7 +78,6 @@ def install_console(
     router.add_get(ALERTS, limited(alerts.show))
     alerts.install_forms(app)
     AlertsAPI(views).install(app, limited)
->>>>>>> main
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)
     router.add_get(EVENTS, live.stream, allow_head=False)
     router.add_get(LOGIN, limited(login.show))

@@ -46,15 +46,14 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
-<<<<<<< HEAD
 def segment(text: str) -> str:
     """Return *text* as one segment of a path, or as one value of a query."""
     return quote(text, safe="")
-=======
+
+
 def words(name: str) -> str:
     """Return *name*, such as ``logs_unclear``, as words."""
     return name.replace("_", " ")
->>>>>>> main
 
 
 def iso(time: datetime) -> str:
