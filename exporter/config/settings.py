@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
-from exporter.console.links import checked_link
+from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives

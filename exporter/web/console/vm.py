@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
+from exporter.console.external_links import links_to
 from exporter.console.fleet import VMEntry, entry_of
-from exporter.console.links import links_to
 from exporter.console.resource_history import Resources
 from exporter.console.timeline_strip import Span, Window, spans_of_changes, spans_of_segments
 from exporter.console.vm_condition import Condition
 from exporter.errors import JournalError
-from exporter.model import BudgetRemaining
 from exporter.recovery.model.views import UnknownNameError
 from exporter.web.console.console import Console
 
@@ -122,8 +121,7 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "guards": guards,
         "failed": [one for one in guards if not one.passed],
         "passed": [one for one in guards if one.passed],
-        "budgets": [use for one in guards for use in one.budgets],
-        "budgets_left": _budgets_left(console, facts),
+        "budgets": _budgets(console, facts),
         "zoom": zoom,
         "zooms": ZOOMS,
         "window": window,
@@ -160,14 +158,19 @@ def _spans(console: Console, facts: VMFacts, window: Window) -> list[Span]:
     return spans_of_segments(history.status(facts.key, window.until), window.until)
 
 
-def _budgets_left(console: Console, facts: VMFacts) -> Sequence[BudgetRemaining]:
-    return [
-        one
+def _budgets(console: Console, facts: VMFacts) -> list[tuple[float, int, int | None]]:
+    """Return the period, what is left and the limit of each restart budget, as they are now."""
+    guards = facts.explanation.guards if facts.explanation is not None else ()
+    decided = [use for one in guards for use in one.budgets]
+    limits = {use.seconds: use.limit for use in decided}
+    left = [
+        (one.window_seconds, one.left, limits.get(one.window_seconds))
         for state in console.states()
         if state.report.system_name == facts.system and state.report.recovery is not None
         for one in state.report.recovery.budgets_remaining
         if one.vm_key == facts.key
     ]
+    return left or [(use.seconds, use.limit - use.used, use.limit) for use in decided]
 
 
 def _runbook(console: Console, entry: VMEntry | None) -> str:

@@ -4,16 +4,31 @@
 (() => {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-  const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-  const shortWithDay = new Intl.DateTimeFormat(undefined, { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+  const formatNear = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const formatShort = new Intl.DateTimeFormat(undefined, { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+
+  function formatOf(time, date, today) {
+    if (time.dataset.short !== undefined) {
+      return time.dataset.short === "day" ? formatShort : formatNear;
+    }
+    return time.hasAttribute("data-near") && date.toDateString() === today ? formatNear : format;
+  }
 
   function showTimes(root) {
-    for (const time of root.querySelectorAll("time[data-short]")) {
-      const chosen = time.dataset.short === "day" ? shortWithDay : short;
-      time.textContent = chosen.format(new Date(time.dateTime));
+    const today = new Date().toDateString();
+    for (const time of root.querySelectorAll("time[datetime]:not([data-relative])")) {
+      const date = new Date(time.dateTime);
+      time.textContent = formatOf(time, date, today).format(date);
     }
-    for (const time of root.querySelectorAll("time[datetime]:not([data-relative], [data-short])")) {
-      time.textContent = format.format(new Date(time.dateTime));
+  }
+
+  // The icon of the tab is as bad as the worst truth of the page.
+  function showTone() {
+    const icon = document.getElementById("icon");
+    const tone = document.getElementById("content").dataset.tone;
+    const address = icon.dataset[tone] || icon.dataset.ok;
+    if (icon.getAttribute("href") !== address) {
+      icon.setAttribute("href", address);
     }
   }
 
@@ -45,6 +60,7 @@
       document.getElementById(id)?.setAttribute("open", "");
     }
     showTimes(document);
+    showTone();
   });
   document.addEventListener("DOMContentLoaded", () => showTimes(document));
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.console.links import checked_link, links_to
+from exporter.console.external_links import checked_link, links_to
 
 TEMPLATE = "https://grafana.example/d/vm?var-vm={vm_name}&var-id={vm_id}&var-system={system}"
 
