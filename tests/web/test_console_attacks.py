@@ -326,7 +326,6 @@ async def test_login_leads_to_no_other_site(site: Site, way: str) -> None:
     assert leads.startswith("/")
     assert not leads.startswith(("//", "/\\"))
     assert URL(site.url).join(URL(leads)).host == "127.0.0.1"
-    assert set(done.headers.getall("Set-Cookie")) == {done.headers["Set-Cookie"]}
     assert page.status == 200
 
 
