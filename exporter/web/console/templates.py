@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -45,6 +46,11 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+def segment(text: str) -> str:
+    """Return *text* as one segment of a path, or as one value of a query."""
+    return quote(text, safe="")
+
+
 def words(name: str) -> str:
     """Return *name*, such as ``logs_unclear``, as words."""
     return name.replace("_", " ")
@@ -58,6 +64,12 @@ def iso(time: datetime) -> str:
 def utc(time: datetime) -> str:
     """Return *time* in UTC for a person."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def utc_near(time: datetime, now: datetime) -> str:
+    """Return *time* in UTC without seconds, and without its day if that is today."""
+    time, today = time.astimezone(UTC), now.astimezone(UTC).date()
+    return time.strftime("%H:%M UTC" if time.date() == today else "%Y-%m-%d %H:%M UTC")
 
 
 _ENVIRONMENT = Environment(
@@ -76,10 +88,12 @@ _ENVIRONMENT.filters |= {
     "lasting": lasting,
     "number": number,
     "percent": percent,
+    "segment": segment,
     "size": size,
     "span": span,
     "until": until,
     "utc": utc,
+    "utc_near": utc_near,
     "words": words,
 }
 _ENVIRONMENT.globals |= {"static": address}

@@ -4,9 +4,31 @@
 (() => {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+  const formatNear = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const formatShort = new Intl.DateTimeFormat(undefined, { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+
+  function formatOf(time, date, today) {
+    if (time.dataset.short !== undefined) {
+      return time.dataset.short === "day" ? formatShort : formatNear;
+    }
+    return time.hasAttribute("data-near") && date.toDateString() === today ? formatNear : format;
+  }
+
   function showTimes(root) {
+    const today = new Date().toDateString();
     for (const time of root.querySelectorAll("time[datetime]:not([data-relative])")) {
-      time.textContent = format.format(new Date(time.dateTime));
+      const date = new Date(time.dateTime);
+      time.textContent = formatOf(time, date, today).format(date);
+    }
+  }
+
+  // The icon of the tab is as bad as the worst truth of the page.
+  function showTone() {
+    const icon = document.getElementById("icon");
+    const tone = document.getElementById("content").dataset.tone;
+    const address = icon.dataset[tone] || icon.dataset.ok;
+    if (icon.getAttribute("href") !== address) {
+      icon.setAttribute("href", address);
     }
   }
 
@@ -27,7 +49,19 @@
       event.preventDefault();
     }
   });
-  document.addEventListener("htmx:afterSettle", () => showTimes(document));
+
+  // What a person has opened stays open when it is fetched again.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", () => {
+    opened = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const id of opened) {
+      document.getElementById(id)?.setAttribute("open", "");
+    }
+    showTimes(document);
+    showTone();
+  });
   document.addEventListener("DOMContentLoaded", () => showTimes(document));
 
   // What the demo will do, counted down between two refreshes.
