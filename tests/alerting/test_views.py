@@ -1,6 +1,5 @@
 """Alerts and silences as they are shown."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -37,13 +36,14 @@ def silence(
 
 def alert(
     name: AlertName = AlertName.VM_DOWN,
+    vm: str = "",
     *,
     severity: str = "critical",
     resolved: bool = False,
     at: int = 0,
-    **labels: str,
 ) -> StoredAlert:
-    every = {"alertname": str(name), "severity": severity, "system_name": "production", **labels}
+    of_vm = {"vm_name": vm, "vm_id": vm[-1]} if vm else {}
+    every = {"alertname": str(name), "severity": severity, "system_name": "production", **of_vm}
     ends = START + timedelta(minutes=9) if resolved else None
     found = Alert(url="https://v", name=name, labels=every, annotations={"summary": "s"})
     return StoredAlert(found, START + timedelta(seconds=at), ends)
@@ -92,15 +92,15 @@ def test_silences_are_active_first_and_without_those_that_are_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "ids"),
+    ("vm", "key", "ids"),
     [
-        ({"vm_name": "web-01", "vm_id": "1"}, ("of web-01", "of all")),
-        ({"vm_name": "web-02", "vm_id": "2"}, ("of all",)),
-        ({}, ("of all",)),
+        ("web-01", 1, ("of web-01", "of all")),
+        ("web-02", 2, ("of all",)),
+        ("", None, ("of all",)),
     ],
 )
 def test_alert_names_the_active_silences_that_mute_it(
-    labels: Mapping[str, str], ids: tuple[str, ...]
+    vm: str, key: int | None, ids: tuple[str, ...]
 ) -> None:
     known = [
         silence("of all", Matcher("severity", "critical")),
@@ -109,18 +109,18 @@ def test_alert_names_the_active_silences_that_mute_it(
         silence("over", Matcher("severity", "critical"), ends=999.0),
     ]
 
-    (view,) = alert_views([alert(**labels)], known, at=AT)
+    (view,) = alert_views([alert(vm=vm)], known, at=AT)
 
     assert view.silences == ids
-    assert view.vm_key == (int(labels["vm_id"]) if labels else None)
+    assert view.vm_key == key
 
 
 def test_worst_alert_that_fires_is_first() -> None:
     alerts = [
         alert(AlertName.DISARMED, severity="warning"),
-        alert(resolved=True, vm_name="web-03", vm_id="3"),
-        alert(vm_name="web-02", vm_id="2", at=5),
-        alert(vm_name="web-01", vm_id="1", at=9),
+        alert(vm="web-03", resolved=True),
+        alert(vm="web-02", at=5),
+        alert(vm="web-01", at=9),
     ]
 
     views = alert_views(alerts, (), at=AT)
