@@ -28,6 +28,8 @@ class Enrolment(StrEnum):
 
     ENROLLED = "enrolled"
     MONITORED = "monitored"
+    NOT_MONITORED = "not_monitored"
+    """Recovery is off, or the VM is disabled, of a VergeOS service, ignored or not seen yet."""
 
 
 class ListFormat(StrEnum):
@@ -254,6 +256,8 @@ def _is(value: str, read: Callable[[VMEntry], str]) -> Callable[[VMEntry], bool]
 def _is_enrolled(enrolment: Enrolment) -> Callable[[VMEntry], bool]:
     if enrolment is Enrolment.ENROLLED:
         return lambda one: one.is_enrolled
+    if enrolment is Enrolment.NOT_MONITORED:
+        return lambda one: one.recovery_state == "" and not one.is_enrolled
     return lambda one: one.recovery_state != "" and not one.is_enrolled
 
 
