@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exporter.formatting import plain
+from exporter.cli.times import shown
 
 PIPE_WIDTH = 400
 """Output that is not read in a terminal is practically not wrapped, so that it can be searched."""
@@ -34,7 +34,7 @@ def entry(mark: str, text: str | Text) -> Table:
     table = Table.grid()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(mark, Text(plain(text)) if isinstance(text, str) else text)
+    table.add_row(mark, Text(shown(text)) if isinstance(text, str) else text)
     return table
 
 

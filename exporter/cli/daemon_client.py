@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import msgspec
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.console.vm_list import VMS_PATH, VMListResponse
+from exporter.console.vm_query import VMQuery, query_string
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.errors import ConfigError, UnavailableError
 from exporter.model import Retried, RetryBody
@@ -83,13 +85,16 @@ class DaemonClient:
     def vms(self, system: str | None) -> VMsResponse:
         return self._get("/vms", VMsQuery(system), VMsResponse)
 
+    def list_vms(self, query: VMQuery) -> VMListResponse:
+        return self._exchange("GET", f"{VMS_PATH}?{query_string(query)}", VMListResponse, {})
+
     def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:
         return self._get(
             f"/explain/{quote(vm, safe='')}", ExplainQuery(system, decision), Explanation
         )
 
-    def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
-        return self._get("/log", LogQuery(system, vm, limit), LogResponse)
+    def log(self, vm: str | None, system: str | None, limit: int, since: str = "") -> LogResponse:
+        return self._get("/log", LogQuery(system, vm, limit, since), LogResponse)
 
     def report(self, system: str | None, since: str, until: str) -> ReportResponse:
         return self._get("/report", ReportQuery(system, since, until), ReportResponse)

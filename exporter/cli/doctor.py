@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.cli.times import Utc
 
 if TYPE_CHECKING:
     from exporter.doctor.responses import DoctorResponse
@@ -23,6 +24,7 @@ def doctor(
         str, typer.Option("--url", metavar="URL", envvar=URL_VARIABLE, help="URL of the daemon.")
     ] = DEFAULT_URL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+    utc: Utc = False,
 ) -> None:
     """
     Print what is wrong with each system, and what to do about it.

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from exporter.cli.console import entry, new_console
+from exporter.cli.times import moment, shown
 from exporter.doctor.responses import CheckReport, DoctorResponse, Outcome, SystemExamination
-from exporter.formatting import counted, moment, plain
+from exporter.formatting import counted
 from exporter.model import Finding
 
 MAX_FINDINGS = 10
@@ -33,7 +34,7 @@ def print_examinations(answer: DoctorResponse) -> None:
 def _print_system(console: Console, system: SystemExamination) -> None:
     console.print(
         Text.assemble(
-            (f"{plain(system.system)}: ", "bold"), (_headline(system), STYLES[system.result])
+            (f"{shown(system.system)}: ", "bold"), (_headline(system), STYLES[system.result])
         )
     )
     for outcome in PROBLEMS:

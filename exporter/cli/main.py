@@ -287,9 +287,10 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, doctor, recovery, retry
+    from exporter.cli import backtest, doctor, recovery, retry, vms
 
     command.command()(doctor.doctor)
+    command.command()(vms.vms)
     command.command()(recovery.explain)
     command.command()(retry.retry)
     command.command()(backtest.backtest)

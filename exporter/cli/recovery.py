@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.cli.times import Utc
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.log_templates import TEACHABLE
@@ -77,16 +78,30 @@ def explain(
     system: System = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
+    utc: Utc = False,
 ) -> None:
     """Explain why a VM is up or down, and what Vergewatch does about it."""
     if not vm.strip():
         raise ConfigError("the VM is empty; give its name, key or UUID")
     answer = _client(url).explain(vm, system, decision)
-    _show(answer, lambda output: output.print_explanation(answer, asked=vm), as_json=as_json)
+    earlier = decision is not None
+    _show(
+        answer,
+        lambda output: output.print_explanation(answer, asked=vm, earlier=earlier),
+        as_json=as_json,
+    )
 
 
 @commands.command(cls=PlainHelp)
-def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def status(
+    system: System = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List each VM instead of grouping equal reasons.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+    utc: Utc = False,
+) -> None:
     """Show the readiness of recovery and the VMs in trouble."""
     client = _client(url)
     answer, vms = client.status(system), client.vms(system)
@@ -95,7 +110,7 @@ def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = Fals
         "vms": vms.vms,
         "settings_problem": answer.settings_problem,
     }
-    _show(document, lambda output: output.print_status(answer, vms), as_json=as_json)
+    _show(document, lambda output: output.print_status(answer, vms, every=every), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -105,12 +120,29 @@ def log(
         typer.Argument(metavar="VM", help="Show the events of this VM only."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Number of events.")] = 30,
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="TIME", help="Start: a duration such as 2h, or a time."),
+    ] = "",
+    follows: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Print new events as they happen, oldest first, until Ctrl-C."
+        ),
+    ] = False,
     system: System = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
+    utc: Utc = False,
 ) -> None:
     """Show state changes, decisions, actions and commands, newest first."""
-    answer = _client(url).log(vm, system, limit)
+    client = _client(url)
+    if follows:
+        from exporter.cli.follow import follow
+
+        follow(lambda: client.log(vm, system, limit, since).events, as_json=as_json)
+        return
+    answer = client.log(vm, system, limit, since)
     _show(answer, lambda output: output.print_log(answer), as_json=as_json)
 
 
@@ -135,6 +167,7 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write an HTML page with charts.")
     ] = None,
+    utc: Utc = False,
 ) -> None:
     """Summarize what recovery did, or would have done in enforce mode, and how good it was."""
     if as_json + as_csv + (html is not None) > 1:

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.cli.console import PIPE_WIDTH, entry, new_console
-from exporter.formatting import counted, lasting, moment, plain, time_of_day
+from exporter.cli.times import local, moment, shown, time_of_day
+from exporter.formatting import counted, lasting
 from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
@@ -37,6 +38,10 @@ from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.report.vm_counts import NotMonitored
 
 MAX_VMS = 20
+"""Lines about VMs."""
+GROUPED_FROM = 3
+"""VMs with one reason that share a line."""
+NAMED_IN_GROUP = 2
 MAX_UNKNOWN = 20
 """Unknown templates that are printed beside the others."""
 _WHY: Mapping[str, str] = {
@@ -58,15 +63,22 @@ STYLES: Mapping[Tone, str] = {
 EVENT_STYLES = {"action": "cyan", "command": "bold"}
 
 
-def print_explanation(found: Explanation, *, asked: str) -> None:
-    """Print the sentence, the facts, the guards and the history."""
+def print_explanation(found: Explanation, *, asked: str, earlier: bool = False) -> None:
+    """
+    Print the sentence, the facts, the guards and the history.
+
+    Args:
+        earlier: Whether it is of an earlier decision.
+
+    """
     console = new_console()
-    console.print(Text(plain(found.sentence), style="bold"))
+    near = found.as_of if earlier else None
+    console.print(Text(shown(found.sentence, near=near), style="bold"))
     look = present_state(found.state)
     if asked not in (found.vm, str(found.vm_key)) and asked.lower() != found.uuid.lower():
         console.print(entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
     state = Text.assemble("state: ", (look.label, STYLES[look.tone]))
-    state.append(f" (system {plain(found.system)}, key {found.vm_key})")
+    state.append(f" (system {shown(found.system)}, key {found.vm_key})")
     console.print(entry("  ", state))
     if found.enrolled is not None:
         policy = "" if found.policy == Policy.NO else f"{found.policy}: "
@@ -76,7 +88,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(entry("  ", _decision(found)))
     if found.suppressed_by:
         text = f"if it crashed now: no action ({found.suppressed_by})"
-        console.print(entry("  ", Text(plain(text), style="yellow")))
+        console.print(entry("  ", Text(shown(text), style="yellow")))
     if found.fixes:
         console.print()
         console.print(Text("What to do:", style="bold"))
@@ -92,7 +104,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
             style = "green" if result.passed else "bold red"
             fix = f"; fix: {result.fix}" if result.fix else ""
             name = Text(f"{result.guard}: {_yes_no(result.passed)}", style)
-            table.add_row(name, plain(f"{result.detail}{fix}"))
+            table.add_row(name, shown(f"{result.detail}{fix}"))
         console.print(Padding(table, (0, 0, 0, 2)))
     if found.history:
         console.print()
@@ -107,25 +119,29 @@ def _decision(found: Explanation) -> str:
     return f"decision: {result} (mode {found.mode}{number}{since})"
 
 
-def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
-    """Print each system with its VMs in trouble."""
+def print_status(answer: StatusResponse, vms: VMsResponse, *, every: bool = False) -> None:
+    """Print each system with its VMs in trouble: equal reasons on a line, or *every* VM on one."""
     console = new_console()
     if answer.settings_problem:
-        console.print(Text(plain(answer.settings_problem), style="bold red"))
+        console.print(Text(shown(answer.settings_problem), style="bold red"))
     if not answer.systems:
         console.print("Recovery is off in every system.")
     for number, one in enumerate(answer.systems):
         if number:
             console.print()
-        _print_system(console, one, [vm for vm in vms.vms if vm.system == one.system])
+        _print_system(console, one, [vm for vm in vms.vms if vm.system == one.system], every=every)
 
 
 def _print_system(
-    console: Console, status: SystemRecoveryStatus, vms: Sequence[VMRecoveryStatus]
+    console: Console,
+    status: SystemRecoveryStatus,
+    vms: Sequence[VMRecoveryStatus],
+    *,
+    every: bool,
 ) -> None:
     look = present_readiness(status.readiness)
     head = Text.assemble(
-        (f"{plain(status.system)}: recovery is ", "bold"),
+        (f"{shown(status.system)}: recovery is ", "bold"),
         (look.label, STYLES[look.tone]),
         (f" in {status.mode} mode, {_trouble(status)}.", "bold"),
     )
@@ -133,15 +149,37 @@ def _print_system(
     for line in _details(status):
         console.print(entry("  ", line))
     for question in status.questions:
-        console.print(entry("  ", Text(plain(_question(question)), STYLES[Tone.WARN])))
-    if vms:
+        console.print(entry("  ", Text(shown(_question(question)), STYLES[Tone.WARN])))
+    groups = [[vm] for vm in vms] if every else _grouped(vms)
+    most = len(groups) if every else MAX_VMS
+    if groups:
         table = _table()
-        for vm in vms[:MAX_VMS]:
-            state = present_state(vm.state)
-            table.add_row(Text(state.label, STYLES[state.tone]), plain(vm.sentence))
+        for group in groups[:most]:
+            state = present_state(group[0].state)
+            table.add_row(Text(state.label, STYLES[state.tone]), shown(_group_text(group)))
         console.print(Padding(table, (0, 0, 0, 2)))
-    if len(vms) > MAX_VMS:
-        console.print(entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
+    if left := sum(map(len, groups[most:])):
+        console.print(entry("  ", f"and {left} more; --all lists them"))
+
+
+def _grouped(vms: Sequence[VMRecoveryStatus]) -> list[list[VMRecoveryStatus]]:
+    """Return *vms* in their order; those of a state and reason that many share are together."""
+    groups: dict[tuple[str, str], list[VMRecoveryStatus]] = {}
+    for vm in vms:
+        groups.setdefault((vm.state, vm.reason), []).append(vm)
+    found = []
+    for (_, reason), group in groups.items():
+        shares = reason and len(group) >= GROUPED_FROM
+        found += [group] if shares else [[vm] for vm in group]
+    return found
+
+
+def _group_text(group: Sequence[VMRecoveryStatus]) -> str:
+    if len(group) == 1:
+        return group[0].sentence
+    names = ", ".join(vm.vm for vm in group[:NAMED_IN_GROUP])
+    more = f"and {len(group) - NAMED_IN_GROUP} more; --all lists them"
+    return f"{counted(len(group), 'VM')}: {group[0].reason} ({names}, {more})"
 
 
 def _trouble(status: SystemRecoveryStatus) -> str:
@@ -224,7 +262,7 @@ def print_log(answer: LogResponse) -> None:
         vms = {event.vm for event in events} - {""}
         whose = f" of {vms.pop()}" if len(vms) == 1 else ""
         head = f"{counted(len(events), 'event')}{whose}, newest first: {counts}."
-        console.print(Text(plain(head), style="bold"))
+        console.print(Text(shown(head), style="bold"))
     several = len({event.system for event in events}) > 1
     _print_events(console, events, systems=several, vms=True)
 
@@ -236,7 +274,7 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         headline, *lines = summary_text(summary).splitlines()
-        console.print(Text(plain(headline), "bold"))
+        console.print(Text(shown(headline), "bold"))
         for line in lines:
             text = line.lstrip()
             console.print(entry(line.removesuffix(text), text))
@@ -246,7 +284,7 @@ def print_receipts(answer: CommandResponse) -> None:
     """Print the effect of a command in each system."""
     console = new_console()
     for receipt in answer.commands:
-        console.print(Text(plain(receipt_text(receipt))), soft_wrap=True)
+        console.print(Text(shown(receipt_text(receipt))), soft_wrap=True)
 
 
 def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
@@ -259,15 +297,15 @@ def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
             console.print()
         if not unknown:
             _print_known(console, system)
-        shown = system.unknown if unknown else system.unknown[:MAX_UNKNOWN]
+        listed = system.unknown if unknown else system.unknown[:MAX_UNKNOWN]
         title = f"{system.system}: {counted(len(system.unknown), 'unknown template')}"
-        console.print(Text(plain(title), style="bold"))
-        for status in shown:
-            console.print(entry("  ", Text(plain(status.template), "yellow")))
+        console.print(Text(shown(title), style="bold"))
+        for status in listed:
+            console.print(entry("  ", Text(shown(status.template), "yellow")))
             for line in _facts_of(status):
                 console.print(entry("    ", line))
-        if len(shown) < len(system.unknown):
-            more = len(system.unknown) - len(shown)
+        if len(listed) < len(system.unknown):
+            more = len(system.unknown) - len(listed)
             console.print(entry("  ", f"and {more} more; --unknown prints all"))
 
 
@@ -285,11 +323,11 @@ def _print_known(console: Console, system: SystemPatterns) -> None:
     )
     for title, lines in sections:
         head = f"{system.system}: {counted(len(lines), title)}"
-        console.print(Text(plain(head), style="bold"))
+        console.print(Text(shown(head), style="bold"))
         if lines:
             table = _table()
             for means, text in lines:
-                table.add_row(means, plain(text))
+                table.add_row(means, shown(text))
             console.print(Padding(table, (0, 0, 0, 2)))
 
 
@@ -315,17 +353,19 @@ def _print_events(
 ) -> None:
     """Print *events* under their day in a terminal, with the day on each line elsewhere."""
     by_day = console.width != PIPE_WIDTH
-    for day, of_day in groupby(events, key=lambda event: f"{event.time:%Y-%m-%d} UTC"):
+    for day, of_day in groupby(events, key=lambda event: f"{local(event.time):%Y-%m-%d %Z}"):
         if by_day:
             console.print(Text(day, style="dim"))
         table = _table(fixed=1 + systems + vms)
         for event in of_day:
             cells = [Text((time_of_day if by_day else moment)(event.time), "dim")]
             if systems:
-                cells.append(Text(plain(event.system)))
+                cells.append(Text(shown(event.system)))
             if vms:
-                cells.append(Text(plain(event.vm) or "-"))
-            table.add_row(*cells, Text(plain(event.text), EVENT_STYLES.get(event.kind, "")))
+                cells.append(Text(shown(event.vm) or "-"))
+            table.add_row(
+                *cells, Text(shown(event.text, near=event.time), EVENT_STYLES.get(event.kind, ""))
+            )
         console.print(table)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from exporter.console.fleet import VMEntry
+from exporter.console.newest import Entries, OfNewest
 from exporter.console.vm_condition import Condition
 from exporter.formatting import nearest
 from exporter.recovery.model.cases import Cause
@@ -201,14 +202,14 @@ class VMSearch:
     """Finds VMs. What it searches in is kept until there are newer entries."""
 
     def __init__(self) -> None:
-        self._known: tuple[tuple[VMEntry, ...], Sequence[tuple[str, VMEntry]]] = ((), ())
+        self._texts = OfNewest(_by_name)
 
-    def find(self, entries: tuple[VMEntry, ...], query: VMQuery) -> FoundVMs:
+    def find(self, entries: Entries, query: VMQuery) -> FoundVMs:
         """Return those of *entries* that fit; the same in the order count by their names."""
-        if self._known[0] is not entries:
-            self._known = entries, _by_name(entries)
         words = query.q.casefold().split()
-        fitting = [entry for text, entry in self._known[1] if all(word in text for word in words)]
+        fitting = [
+            entry for text, entry in self._texts(entries) if all(word in text for word in words)
+        ]
         for fits in _filters(query):
             fitting = [entry for entry in fitting if fits(entry)]
         counts = Counter(entry.condition for entry in fitting)

@@ -36,6 +36,7 @@ from exporter.recovery.model.commands import (
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import JournalStore, Meter, Platform, Random
+from exporter.recovery.model.states import DIAGNOSED
 from exporter.recovery.monitored_time import MonitoredTime
 from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
@@ -177,6 +178,17 @@ class Recovery:
     def decisions(self) -> Mapping[str, Decision]:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
+
+    def decision_now(self, uuid: str) -> Decision | None:
+        """
+        Return the newest decision on a VM that is down, with what the guards find now.
+
+        Between two polls waits get shorter. While no further decision is made, it is as it was.
+        """
+        decision, case = self.decisions.get(uuid), self.state.cases.get(uuid)
+        if decision is None or case is None or case.state not in DIAGNOSED or not case.policy.acts:
+            return decision
+        return self._decider.decision(case, self.system_facts)
 
     async def use(self, setup: RecoveryConfig) -> None:
         """

@@ -24,6 +24,7 @@ from exporter.recovery.model.views import (
     UnknownNameError,
     VMRecoveryStatus,
 )
+from exporter.recovery.observe.inventory_checks import ineligible_because
 from exporter.recovery.report.context import (
     ExplainContext,
     context_of_case,
@@ -38,7 +39,7 @@ from exporter.recovery.report.events import (
 )
 from exporter.recovery.report.explain import Explanation, explain
 from exporter.recovery.report.presentation import CALM_STATES, URGENCY
-from exporter.recovery.report.sentences import sentence
+from exporter.recovery.report.sentences import sentence, shared_reason
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from exporter.recovery.report.time_range import time_range
 from exporter.recovery.report.vm_counts import count_vms
@@ -99,16 +100,7 @@ class RecoveryService:
             self._journal(), [(recovery.key, case.uuid) for _, recovery, case in found]
         )
         return [
-            VMRecoveryStatus(
-                system=name,
-                vm=case.name,
-                vm_key=case.key,
-                uuid=case.uuid,
-                state=case.state.value,
-                sentence=sentence(
-                    self._context(name, recovery, case, records[recovery.key, case.uuid])
-                ),
-            )
+            _vm_status(case, self._context(name, recovery, case, records[recovery.key, case.uuid]))
             for name, recovery, case in found
         ]
 
@@ -124,8 +116,11 @@ class RecoveryService:
         records = (await read_records(self._journal(), [vm_key]))[vm_key]
         case = recovery.state.cases.get(found.uuid)
         if case is not None:
-            return explain(self._context(found.system, recovery, case, records))
+            now = recovery.decision_now(found.uuid)
+            return explain(self._context(found.system, recovery, case, records, now))
         inventory = recovery.state.inventory
+        seen = inventory.vms.get(found.uuid) if inventory is not None else None
+        enrolment = recovery.state.enrolments.get(found.uuid)
         return explain(
             ExplainContext(
                 system=found.system,
@@ -134,39 +129,41 @@ class RecoveryService:
                 vm_key=found.key,
                 uuid=found.uuid,
                 state=None,
-                enrolment=recovery.state.enrolments.get(found.uuid),
+                enrolment=enrolment,
                 changes=records.changes,
                 actions=records.actions,
-                gone=inventory is not None and found.uuid not in inventory.vms,
+                skipped=ineligible_because(seen, enrolment) if seen is not None else (),
+                gone=inventory is not None and seen is None,
             )
         )
 
     async def log(
-        self, vm: str | None = None, system: str | None = None, *, limit: int
+        self,
+        vm: str | None = None,
+        system: str | None = None,
+        *,
+        limit: int,
+        since: str = "",
     ) -> Sequence[TimelineEvent]:
-        """Return the newest events; changes of VMs that are not enrolled only for a given *vm*."""
+        """
+        Return the newest events; changes of VMs that are not enrolled only for a given *vm*.
+
+        Args:
+            since: The beginning, as `time_range` takes it; empty for all.
+
+        Raises:
+            InvalidPeriodError: *since* is no time.
+
+        """
+        began = time_range(since, "", self._clock.now())[0] if since else None
         found = await self._find(vm, system) if vm is not None else None
         uuid = found.uuid if found is not None else None
         chosen = {found.system: found.recovery} if found else self._systems(system)
         journal = self._open_journal()
         events: list[TimelineEvent] = []
         for name, recovery in chosen.items():
-            key = recovery.key
-            events += [
-                change_event(one, name)
-                for one in await journal.changes(key, uuid, max(limit, ROWS_OF_A_SYSTEM))
-                if uuid is not None or _is_enrolled(one.uuid, recovery)
-            ]
-            events += [
-                decision_event(one, name) for one in await journal.decisions(key, uuid, limit)
-            ]
-            events += [action_event(one, name) for one in await journal.intents(key, uuid, limit)]
-            events += [
-                command_event(one, name, vm=_name_of(one, recovery))
-                for one in await journal.commands(key, limit)
-                if uuid in (None, one.uuid)
-            ]
-        return _newest(events, limit)
+            events += await _events(journal, name, recovery, uuid, limit)
+        return _newest([one for one in events if began is None or one.time >= began], limit)
 
     async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
         """Return the newest actions; empty if the journal cannot be read."""
@@ -316,9 +313,14 @@ class RecoveryService:
         )
 
     def _context(
-        self, system: str, recovery: Recovery, case: Case, records: VMRecords
+        self,
+        system: str,
+        recovery: Recovery,
+        case: Case,
+        records: VMRecords,
+        decision: Decision | None = None,
     ) -> ExplainContext:
-        decision = recovery.decisions.get(case.uuid)
+        decision = decision or recovery.decisions.get(case.uuid)
         record = next(iter(records.decisions), None)
         if decision is None and record and record.decision.mode is recovery.mode:
             decision = record.decision
@@ -356,6 +358,40 @@ class RecoveryService:
             problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
+
+
+def _vm_status(case: Case, context: ExplainContext) -> VMRecoveryStatus:
+    return VMRecoveryStatus(
+        system=context.system,
+        vm=case.name,
+        vm_key=case.key,
+        uuid=case.uuid,
+        state=case.state.value,
+        sentence=sentence(context),
+        reason=shared_reason(context),
+    )
+
+
+async def _events(
+    journal: JournalReader, name: str, recovery: Recovery, uuid: str | None, limit: int
+) -> Sequence[TimelineEvent]:
+    """Return events of the system *name*, or of one VM; the newest of each kind."""
+    key = recovery.key
+    changes = await journal.changes(key, uuid, max(limit, ROWS_OF_A_SYSTEM))
+    return [
+        *(
+            change_event(one, name)
+            for one in changes
+            if uuid is not None or _is_enrolled(one.uuid, recovery)
+        ),
+        *(decision_event(one, name) for one in await journal.decisions(key, uuid, limit)),
+        *(action_event(one, name) for one in await journal.intents(key, uuid, limit)),
+        *(
+            command_event(one, name, vm=_name_of(one, recovery))
+            for one in await journal.commands(key, limit)
+            if uuid in (None, one.uuid)
+        ),
+    ]
 
 
 def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> JournalError:

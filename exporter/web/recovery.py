@@ -80,7 +80,13 @@ class RecoveryAPI:
         return await self._service.explain(vm, query.system, decision=query.decision)
 
     async def _log(self, _: web.Request, query: LogQuery) -> Any:
-        return LogResponse(await self._service.log(query.vm, query.system, limit=query.limit))
+        try:
+            events = await self._service.log(
+                query.vm, query.system, limit=query.limit, since=query.since
+            )
+        except InvalidPeriodError as error:
+            raise RequestError(400, str(error)) from None
+        return LogResponse(events)
 
     async def _report(self, _: web.Request, query: ReportQuery) -> Any:
         try:

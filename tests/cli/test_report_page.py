@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.cli.report_page import MAX_INCIDENTS, report_page
+from exporter.cli.report_page import report_page
+from exporter.console.report_charts import MAX_INCIDENTS
 from exporter.recovery.model.cases import Diagnosis
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Mode

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exporter.model import VM
 from exporter.recovery.decide.guards import GUARDS
 from exporter.recovery.model.cases import (
     Action,
@@ -27,6 +28,7 @@ from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.enrolment import NOT_ENROLLED
+from exporter.recovery.observe.inventory_checks import ineligible_because
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
 from exporter.recovery.report.explain import HISTORY_EVENTS, explain
@@ -35,6 +37,7 @@ from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
 from tests.recovery.archive import RecordingJournal, about, as_json, explained, stage
 from tests.recovery.harness import Harness, at_once
+from tests.recovery.inventory_values import vm
 
 UUID = "5c2f-web"
 
@@ -555,14 +558,39 @@ def test_quarantine_after_failed_actions_counts_the_budget_that_is_used_up() -> 
 
 def test_vm_not_monitored_gives_the_reason() -> None:
     ignored = Enrolment(Policy.IGNORE, OnHang.ALERT, 2, (), "tag recovery/ignore")
-    found = explain(of(None, enrolment=ignored))
+    skipped = ineligible_because(configured(enabled=False), ignored)
+    found = explain(of(None, enrolment=ignored, skipped=skipped))
 
     assert found.sentence == (
-        "web-01 is not monitored by recovery: it is ignored (tag recovery/ignore)."
+        "web-01 is not monitored by recovery: it is disabled in VergeOS, and it is ignored "
+        "(tag recovery/ignore)."
     )
-    assert found.fixes == ("enable the VM, or remove the tag or rule that ignores it",)
-    assert "it is disabled" in sentence(of(None, enrolment=NOT_ENROLLED))
+    assert found.fixes == ()
     assert "no longer in the inventory" in sentence(of(None, gone=True))
+
+
+def configured(**config: Any) -> VM:
+    return replace(vm(), config=replace(vm().config, **config))
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"enabled": False}, "disabled"),
+        ({"service": True}, "belongs to a VergeOS service"),
+        ({"uuid": ""}, "no UUID"),
+        ({}, "not seen up or down yet"),
+    ],
+)
+def test_skipped_vm_has_its_own_reason(config: dict[str, Any], reason: str) -> None:
+    (found,) = ineligible_because(configured(**config), NOT_ENROLLED)
+    assert reason in found
+
+
+def test_vm_without_status_or_tags_is_skipped_for_both() -> None:
+    status, tags = ineligible_because(replace(vm(), status=None), None)
+    assert "no usable status" in status
+    assert "could not be read" in tags
 
 
 def test_history_is_newest_first_and_limited() -> None:

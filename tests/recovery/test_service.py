@@ -12,12 +12,14 @@ from exporter.errors import JournalError
 from exporter.journal.journal import Journal
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
+from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.recovery.service import RecoveryService
 from tests.recovery.archive import as_json, journal_on_disk, stage
 from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once
@@ -365,6 +367,39 @@ async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
     assert as_json(await service.explain("web-01", decision=number)) == as_json(then)
     with pytest.raises(UnknownNameError, match="no decision 999"):
         await service.explain("web-01", decision=999)
+
+
+async def test_wait_is_what_is_left_of_it_now(office: Opening) -> None:
+    harness = stage()
+    office_of = await office(harness)
+    await office_of.service.command(CommandKind.PAUSE, owner="a", reason="b", seconds=3600.0)
+    harness.world.crash("web-01")
+    harness.advance(100)
+
+    async def left() -> str:
+        found = await office_of.service.explain("web-01")
+        return next(one.detail for one in found.guards if one.guard is GuardName.NOT_PAUSED)
+
+    before = await left()
+    harness.clock.elapsed += 600  # without a poll
+    assert [before, await left()] == [
+        "paused by a: b (58 min left)",
+        "paused by a: b (48 min left)",
+    ]
+
+
+async def test_log_begins_at_the_given_time(office: Opening) -> None:
+    harness = crashed()
+    service = (await office(harness)).service
+    now = harness.clock.now()
+
+    every = await service.log(limit=99)
+    recent = await service.log(limit=99, since="60s")
+
+    assert 0 < len(recent) < len(every)
+    assert recent == [one for one in every if (now - one.time).total_seconds() <= 60]
+    with pytest.raises(InvalidPeriodError):
+        await service.log(limit=99, since="yesterday")
 
 
 async def test_log_has_every_kind_newest_first(office: Opening) -> None:

@@ -311,8 +311,44 @@ async def test_log_shows_the_events_of_one_vm(sites: Sites) -> None:
     one = await browser.open("/recovery/log?vm=web-01&limit=100&system=")
     none = await browser.open("/recovery/log?vm=nothing-like-it")
     wrong = await browser.open("/recovery/log?limit=many")
+    never = await browser.open("/recovery/log?since=yesterday")
 
     assert ("web-01" in every.text, "web-02" in every.text) == (True, True)
     assert ("started it" in one.text, "web-02" in one.text) == (True, False)
     assert (none.status, "no VM is named" in none.text) == (404, True)
     assert (wrong.status, "Expected `int`" in wrong.text) == (400, True)
+    assert (never.status, "must be a duration such as" in never.text) == (400, True)
+
+
+async def test_report_shows_figures_and_charts_of_the_period(sites: Sites) -> None:
+    harness = stage()
+    harness.world.renames("web-01", HOSTILE)
+    harness.advance(60)
+    harness.world.crash(HOSTILE)
+    harness.advance(240)
+    browser = (await sites.of(harness)).browser
+
+    page = await browser.open("/recovery/report?since=7d")
+
+    assert "1 downtime of enrolled VMs; Vergewatch acted on 1 and brought 1 up." in page.text
+    assert "Precision" in page.text
+    assert ("svg", "plot") in [(tag, given.get("class")) for tag, given in page.tags]
+    assert HOSTILE in page.text
+    assert [given for tag, given in page.tags if tag == "script" and "src" not in given] == []
+    assert not [given for _, given in page.tags if "style" in given]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("since=yesterday", 400, "must be a duration such as 7d"),
+        ("days=7", 400, "unknown field"),
+        ("system=elsewhere", 404, "no system is named 'elsewhere'"),
+    ],
+)
+async def test_report_of_no_period_or_system_is_refused(
+    sites: Sites, query: str, status: int, says: str
+) -> None:
+    page = await (await sites.of(stage())).browser.open(f"/recovery/report?{query}")
+
+    assert (page.status, says in page.text) == (status, True)

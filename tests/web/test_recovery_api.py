@@ -96,9 +96,9 @@ class StubService:
                            sentence=f"{vm} is down.")  # fmt: skip
 
     async def log(
-        self, vm: str | None = None, system: str | None = None, *, limit: int
+        self, vm: str | None = None, system: str | None = None, *, limit: int, since: str = ""
     ) -> Sequence[TimelineEvent]:
-        self._note("log", vm, system, limit)
+        self._note("log", vm, system, limit, *filter(None, [since]))
         return [
             TimelineEvent(time=NOW, system="production", vm="web-01", kind="change", text="a → b")
         ]

@@ -43,6 +43,8 @@ class VMRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     uuid: str
     state: str
     sentence: str
+    reason: str = ""
+    """Why it is in its state, in words that do not differ between VMs; empty if nothing is told."""
 
 
 class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):

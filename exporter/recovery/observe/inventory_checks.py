@@ -314,6 +314,23 @@ def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
     )
 
 
+def ineligible_because(vm: VM, enrolment: Enrolment | None) -> Sequence[str]:
+    """Return every reason why recovery does not monitor *vm*; see `is_eligible`."""
+    config = vm.config
+    reasons = {
+        "it is disabled in VergeOS": config.enabled is False,
+        "it belongs to a VergeOS service, which VergeOS restarts itself": bool(config.service),
+        "VergeOS reports no UUID of it": not config.uuid,
+        "VergeOS has reported no usable status of it yet": vm.status is None
+        or config.enabled is None,
+        "its tags and rules could not be read yet": enrolment is None,
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    if enrolment is not None and enrolment.policy is Policy.IGNORE:
+        found.append(f"it is ignored ({enrolment.because})")
+    return found or ["it was not seen up or down yet"]
+
+
 def observed_state_of(word: str, running: bool | None, state: str = "") -> ObservedState:
     """Return what a status row says; what contradicts itself or is new is INCONSISTENT."""
     if running is True and word in UP:  # first, because it is said of nearly every VM

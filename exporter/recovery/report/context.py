@@ -38,6 +38,8 @@ class ExplainContext(NamedTuple):
     """Newest first."""
     actions: Sequence[ActionRecord] = ()
     """Newest first."""
+    skipped: Sequence[str] = ()
+    """Why recovery does not monitor it, where it does not."""
     gone: bool = False
     """Whether the VM is no longer in the inventory."""
     blocked: int = 0

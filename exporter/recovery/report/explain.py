@@ -102,7 +102,7 @@ def _fixes(context: ExplainContext) -> tuple[str, ...]:
     if context.state in UP or context.gone:
         return ()
     if context.state is None:
-        return ("enable the VM, or remove the tag or rule that ignores it",)
+        return ()  # the sentence names what keeps it from being monitored
     if context.state is State.BASELINE:
         return ("start the VM once",)
     decision = context.decision

@@ -40,6 +40,8 @@ class LogQuery(SystemQuery, frozen=True):
 
     vm: str | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    since: str = ""
+    """A duration before now, such as ``2h``, or a time; all events by default."""
 
 
 class ReportQuery(SystemQuery, frozen=True):

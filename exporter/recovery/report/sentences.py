@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from exporter.formatting import counted, span
-from exporter.recovery.model.cases import Action, Cause, Diagnosis, ObservedState, Outcome, Policy
+from exporter.recovery.model.cases import Action, Cause, Diagnosis, ObservedState, Outcome
 from exporter.recovery.model.decision import BudgetUse, GuardName
 from exporter.recovery.model.records import ActionRecord
 from exporter.recovery.model.states import State
@@ -24,13 +24,23 @@ def sentence(context: ExplainContext) -> str:
     return _SENTENCES[context.state](context)
 
 
+def shared_reason(context: ExplainContext) -> str:
+    """Return why a VM is in its state, in words that fit every VM with the same reason."""
+    decision, diagnosis = context.decision, context.diagnosis
+    held = context.state in (State.HELD, State.BACKOFF)
+    if held and decision is not None and decision.failed_guard is not None:
+        reason = REASONS[decision.failed_guard]
+        if not reason.endswith(": {detail}"):  # it is the same for all VMs
+            detail = next((one.detail for one in decision.guard_results if not one.passed), "")
+            return reason.format(detail=detail)
+        return reason.removesuffix(": {detail}")
+    return CAUSES[diagnosis.cause] if diagnosis is not None else ""
+
+
 def _not_monitored(context: ExplainContext) -> str:
     if context.gone:
         return f"{context.vm} is no longer in the inventory. Vergewatch takes no action."
-    enrolment = context.enrolment
-    why = "it is disabled, belongs to a VergeOS service, or has not been seen yet"
-    if enrolment is not None and enrolment.policy is Policy.IGNORE:
-        why = f"it is ignored ({enrolment.because})"
+    why = ", and ".join(context.skipped) or "it was not seen yet"
     return f"{context.vm} is not monitored by recovery: {why}."
 
 

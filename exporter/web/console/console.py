@@ -11,7 +11,9 @@ from yarl import URL
 
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
+from exporter.console.newest import OfNewest
 from exporter.console.status_history import Segment
+from exporter.console.vm_choices import choices_of
 from exporter.console.vm_query import VMSearch
 from exporter.errors import NotKnownYetError
 from exporter.executor import run_in_thread
@@ -94,6 +96,7 @@ class Console:
         self.clock, self.sessions, self.operators = clock, sessions, operators
         self.version, self.telemetry_path = version, telemetry_path
         self.search = VMSearch()
+        self.choices = OfNewest(choices_of)
         self.facts = facts
         self.alerts = alerts
         self.demo = demo

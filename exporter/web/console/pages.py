@@ -8,7 +8,16 @@ from aiohttp.typedefs import Handler
 
 from exporter.console.vm_list import VMS_PATH
 from exporter.web.alerts import AlertsAPI, AlertViews
-from exporter.web.console import data, overview, recovery, recovery_log, static_files, vms, vms_api
+from exporter.web.console import (
+    data,
+    overview,
+    recovery,
+    recovery_log,
+    recovery_report,
+    static_files,
+    vms,
+    vms_api,
+)
 from exporter.web.console.alerts import PATH as ALERTS
 from exporter.web.console.alerts import AlertsPage
 from exporter.web.console.console import LOGIN, Console
@@ -57,6 +66,7 @@ def install_console(
     get("/data", data.show)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
+    get(f"{recovery.PATH}/report", recovery_report.show)
     install_commands(app, console)
     views = AlertViews(console.alerts, console.vms, console.clock)
     alerts = AlertsPage(console, views)

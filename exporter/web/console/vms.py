@@ -1,6 +1,5 @@
 """The page ``/vms``: finds VMs by words and filters, the worst first."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -16,8 +15,6 @@ from exporter.console.tones import OF_RECOVERY
 from exporter.console.vm_condition import Condition
 from exporter.console.vm_list import VMS_PATH
 from exporter.console.vm_query import (
-    CHOICES,
-    FILTERS,
     NO_QUERY,
     PAGE_SIZE,
     FoundVMs,
@@ -32,8 +29,6 @@ from exporter.recovery.report.presentation import STATES
 from exporter.web.console.console import Console
 
 PATH = "/vms"
-MAX_OPTIONS = 200
-"""Of a select: those of most VMs. Any other is found by its words."""
 LABELS: Mapping[str, str] = {
     "system": "System",
     "condition": "Condition",
@@ -151,7 +146,8 @@ def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mappi
         query = msgspec.structs.replace(query, page=found.pages)
         found = msgspec.structs.replace(found, page=found.pages)
     everything = msgspec.structs.replace(query, page=1, format=ListFormat.CSV)
-    filters = list(_filters(vms, query))
+    choices = console.choices(vms)
+    filters = list(_filters(choices, query))
     return {
         "query": query,
         "found": found,
@@ -168,7 +164,7 @@ def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mappi
         "sorts": SORTS,
         "tones": TONES,
         "headings": [_heading(column, query) for column in COLUMNS],
-        "several_systems": len({vm.system for vm in vms}) > 1,
+        "several_systems": len(choices["system"]) > 1,
         "csv": f"{VMS_PATH}?{query_string(everything)}",
         "json": f"{VMS_PATH}?{query_string(query)}",
         "vm_address": vm_address,
@@ -189,39 +185,16 @@ def _conditions(found: FoundVMs, query: VMQuery) -> Sequence[tuple[Condition, in
     ]
 
 
-def _filters(vms: Iterable[VMEntry], query: VMQuery) -> Iterable[Filter]:
-    present = _present(vms)
+def _filters(choices: Mapping[str, Sequence[str]], query: VMQuery) -> Iterable[Filter]:
+    """Return the filters that have a choice, or are in use."""
     for name, label in LABELS.items():
         chosen = str(getattr(query, name) or "")
-        counts = present.get(name)
-        options = (
-            [one for one in CHOICES[name] if counts is None or one in counts]
-            if name in CHOICES
-            else sorted(one for one, _ in (counts or Counter()).most_common(MAX_OPTIONS))
-        )
+        options = choices[name]
         if chosen and chosen not in options:
             options = [chosen, *options]
         if len(options) > 1 or chosen:
             without = address(query, **{name: getattr(NO_QUERY, name)})
             yield Filter(name, label, chosen, options, without)
-
-
-def _present(vms: Iterable[VMEntry]) -> Mapping[str, Counter[str]]:
-    """Return the values of each filter that VMs have, and of how many."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in FILTERS if name != "enrolment"}
-    for vm in vms:
-        counts["system"][vm.system] += 1
-        counts["condition"][vm.condition] += 1
-        counts["status"][vm.status] += 1
-        counts["state"][vm.recovery_state] += 1
-        counts["cause"][vm.cause] += 1
-        counts["guard"][vm.failed_guard] += 1
-        counts["node"][vm.node] += 1
-        counts["cluster"][vm.cluster] += 1
-        counts["tag"].update(vm.tags)
-    for one in counts.values():
-        del one[""]
-    return counts
 
 
 def _heading(column: Column, query: VMQuery) -> Heading:
