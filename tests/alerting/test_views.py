@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from exporter.alerting.alert_store import StoredAlert
-from exporter.alerting.alerts import Alert, AlertName
+from exporter.alerting.alerts import Alert
+from exporter.alerting.definitions import AlertName
 from exporter.alerting.matchers import Matcher
 from exporter.alerting.silences import Silence, SilenceInterval, Status
 from exporter.alerting.views import (
