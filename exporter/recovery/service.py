@@ -1,7 +1,6 @@
 """Queries and commands of recovery, for all systems: what the web API calls."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -39,15 +38,24 @@ from exporter.recovery.report.events import (
     decision_event,
 )
 from exporter.recovery.report.explain import Explanation, explain
-from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
+from exporter.recovery.report.presentation import CALM_STATES, URGENCY
 from exporter.recovery.report.sentences import sentence, shared_reason
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from exporter.recovery.report.time_range import time_range
-from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm, systems_that_know
+from exporter.recovery.report.vm_counts import count_vms
+from exporter.recovery.report.vm_timeline import VMTimeline
+from exporter.recovery.vm_lookup import (
+    FoundVM,
+    find_key,
+    find_systems,
+    find_vm,
+    systems_that_know,
+)
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
     read_records,
+    timeline_of,
 )
 
 ALL_ROWS = 1_000_000
@@ -105,13 +113,13 @@ class RecoveryService:
         ]
 
     async def explain(
-        self, vm: str, system: str | None = None, *, decision: int | None = None
+        self, vm: str | int, system: str | None = None, *, decision: int | None = None
     ) -> Explanation:
         """Explain a VM, found by name, key or UUID, as it is or as it was at *decision*."""
         found = await self._find(vm, system)
         recovery = found.recovery
         if decision is not None:
-            return await self._explain_decision(found, decision)
+            return await _explain_decision(self._open_journal(), found, decision)
         vm_key = recovery.key, found.uuid
         records = (await read_records(self._journal(), [vm_key]))[vm_key]
         case = recovery.state.cases.get(found.uuid)
@@ -164,6 +172,10 @@ class RecoveryService:
         for name, recovery in chosen.items():
             events += await _events(journal, name, recovery, uuid, limit)
         return _newest([one for one in events if began is None or one.time >= began], limit)
+
+    async def timeline(self, key: int, system: str, since: datetime) -> VMTimeline:
+        """Return what happened to the VM *key* since then, by the journal."""
+        return await timeline_of(await self._find(key, system), self._open_journal(), since)
 
     async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
         """Return the newest actions; empty if the journal cannot be read."""
@@ -277,15 +289,16 @@ class RecoveryService:
     def _systems(self, system: str | None) -> Mapping[str, Recovery]:
         return find_systems(self._recoveries(), system)
 
-    async def _find(self, vm: str, system: str | None, *, exact: bool = False) -> FoundVM:
+    async def _find(self, vm: str | int, system: str | None, *, exact: bool = False) -> FoundVM:
+        if isinstance(vm, int):
+            return await find_key(vm, system or "", self._recoveries(), self._journal())
         return await find_vm(vm, system, self._recoveries(), self._journal(), exact=exact)
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
         facts, commands = recovery.system_facts, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
-        cases = recovery.state.cases.values()
-        states = _counted(case for case in cases if case.policy.acts)
+        counts = count_vms(recovery.state)
         return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
@@ -299,9 +312,12 @@ class RecoveryService:
             disarmed=_in_force(commands.disarm, recovery),
             journal=journal.place if journal is not None else "",
             journal_problem=facts.journal_problem,
-            vms=sum(states.values()),
-            states=states,
-            others=_counted(case for case in cases if not case.policy.acts),
+            vms=sum(counts.enrolled.values()),
+            states=counts.enrolled,
+            others=counts.monitored,
+            listed=counts.listed,
+            not_monitored=counts.not_monitored,
+            gone=counts.gone,
             under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
             questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
@@ -336,26 +352,27 @@ class RecoveryService:
             actions=records.actions,
         )
 
-    async def _explain_decision(self, found: FoundVM, number: int) -> Explanation:
-        journal, key = self._open_journal(), found.recovery.key
-        record = await journal.decision(key, found.uuid, number)
-        if record is None:
-            raise UnknownNameError(f"the journal has no decision {number} about {found}")
-        return explain(
-            context_of_decision(
-                record,
-                system=found.system,
-                changes=await journal.changes(key, found.uuid, ALL_ROWS),
-                actions=await journal.intents(key, found.uuid, ALL_ROWS),
-            )
-        )
-
     def _open_journal(self) -> JournalReader:
         journal = self._journal()
         if journal is None:
             problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
+
+
+async def _explain_decision(journal: JournalReader, found: FoundVM, number: int) -> Explanation:
+    key = found.recovery.key
+    record = await journal.decision(key, found.uuid, number)
+    if record is None:
+        raise UnknownNameError(f"the journal has no decision {number} about {found}")
+    return explain(
+        context_of_decision(
+            record,
+            system=found.system,
+            changes=await journal.changes(key, found.uuid, ALL_ROWS),
+            actions=await journal.intents(key, found.uuid, ALL_ROWS),
+        )
+    )
 
 
 def _vm_status(case: Case, context: ExplainContext) -> VMRecoveryStatus:
@@ -417,12 +434,6 @@ def _same_result(one: Decision, other: Decision) -> bool:
 
 def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEvent]:
     return sorted(events, key=lambda event: event.time, reverse=True)[:limit]
-
-
-def _counted(cases: Iterable[Case]) -> dict[str, int]:
-    """Return the number of *cases* in each state, the most urgent state first."""
-    states = Counter[str](case.state for case in cases)
-    return {str(state): states[state] for state in STATES if states[state]}
 
 
 def _is_listed(case: Case) -> bool:

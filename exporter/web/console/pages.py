@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from exporter.console.vm_list import VMS_PATH
+from exporter.console.vm_responses import VM_HISTORY_PATH, VM_PATH
 from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import (
     data,
@@ -16,6 +17,8 @@ from exporter.web.console import (
     recovery_log,
     recovery_report,
     static_files,
+    vm,
+    vm_api,
     vms,
     vms_api,
 )
@@ -63,10 +66,13 @@ def install_console(
     if console.telemetry_path != "/":
         get("/", overview.show)
     get(vms.PATH, vms.show)
-    get(VMS_PATH, vms_api.show)
+    router.add_get(VMS_PATH, limited(partial(vms_api.show, console)))
     get("/data", data.show)
     get("/platform", platform.show)
     get("/platform/{sheet}", platform.show_sheet)
+    get(vm.PATH, vm.show)
+    get(VM_PATH, vm_api.show)
+    get(VM_HISTORY_PATH, vm_api.history)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     get(f"{recovery.PATH}/report", recovery_report.show)
