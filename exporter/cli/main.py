@@ -34,7 +34,7 @@ INVALID = 2
 INTERRUPTED = 130
 PROGRAM = "vergewatch"
 COMPLETION_VARIABLE = "_VERGEWATCH_COMPLETE"
-USAGE_ERROR = typer.BadParameter.__bases__[0]
+USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """Of typer's own copy of click, which is not public under its name."""
 
 command = typer.Typer(
@@ -307,7 +307,7 @@ def completion(
 
     For bash, for example: source <(vergewatch completion bash), in ~/.bashrc.
     """
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if shell not in ("bash", "zsh", "fish"):
         raise ConfigError(f"the shell {shell!r} must be bash, zsh or fish")
@@ -360,7 +360,7 @@ def main() -> None:
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
     if COMPLETION_VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
     try:
