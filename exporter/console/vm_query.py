@@ -30,6 +30,8 @@ class Enrolment(StrEnum):
 
     ENROLLED = "enrolled"
     MONITORED = "monitored"
+    NOT_MONITORED = "not_monitored"
+    """Recovery is off, or the VM is disabled, of a VergeOS service, ignored or not seen yet."""
 
 
 class ListFormat(StrEnum):
@@ -265,11 +267,11 @@ def _is(value: str, read: Callable[[VMEntry], str]) -> Callable[[VMEntry], bool]
     return lambda one: read(one).casefold() == value
 
 
-def enrolment_of(vm: VMEntry) -> str:
-    """Return the enrolment of a VM; empty where recovery does not know it."""
+def enrolment_of(vm: VMEntry) -> Enrolment:
+    """Return whether recovery may act on a VM, only monitors it, or does not monitor it."""
     if vm.is_enrolled:
         return Enrolment.ENROLLED
-    return Enrolment.MONITORED if vm.recovery_state else ""
+    return Enrolment.MONITORED if vm.recovery_state else Enrolment.NOT_MONITORED
 
 
 def _has_tag(tag: str) -> Callable[[VMEntry], bool]:
