@@ -142,7 +142,6 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "more_events": max(len(events) - MAX_EVENTS, 0),
         "links": links,
         "runbook": _runbook(console, entry),
-        "may_silence": entry is not None and _may_silence(console),
         "tone": tone_of_condition(entry.condition) if entry is not None else "",
         "hours": _hours(resources),
     }
@@ -183,11 +182,6 @@ def _budgets(console: Console, facts: VMFacts) -> list[tuple[float, int, int | N
         if one.vm_key == facts.key
     ]
     return left or [(use.seconds, use.limit - use.used, use.limit) for use in decided]
-
-
-def _may_silence(console: Console) -> bool:
-    """Return whether there is an Alertmanager that takes silences."""
-    return console.alerts is not None and bool(console.alerts.settings.urls)
 
 
 def _runbook(console: Console, entry: VMEntry | None) -> str:
