@@ -107,6 +107,12 @@ class Visitor:
             self.page.evaluate(AXE.read_text())
         return self._ask(FIND_BARRIERS, list(SEVERE))
 
+    def expect_failure(self, status: str) -> None:
+        """Take the answers with *status* as what the test wanted."""
+        faults = self.faults
+        faults.failed[:] = [one for one in faults.failed if not one.startswith(status)]
+        faults.errors[:] = [one for one in faults.errors if f"status of {status}" not in one]
+
     def close(self) -> None:
         self._context.close()
 

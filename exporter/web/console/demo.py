@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from exporter.console.fleet import VMEntry
 from exporter.model import SystemState
 from exporter.web.console.local_path import local_path
 from exporter.web.console.sessions import CSRF_FIELD
@@ -71,7 +72,7 @@ class Line(NamedTuple):
     name: str
     text: str
     """What follows the name."""
-    is_vm: bool
+    vm: VMEntry | None
 
 
 class Banner(NamedTuple):
@@ -100,13 +101,20 @@ class DemoBanner:
         self._demo = demo
         self._csrf = secrets.token_urlsafe(32)
 
-    def banner(self, states: Sequence[SystemState]) -> Banner:
-        """Return the banner; *states* are those of the systems."""
+    def banner(self, states: Sequence[SystemState], vms: Sequence[VMEntry]) -> Banner:
+        """
+        Return the banner.
+
+        Args:
+            states: Of the systems.
+            vms: Of every system.
+
+        """
         demo = self._demo
         return Banner(
-            [_line(event, COMING) for event in demo.coming() if event.what in COMING],
-            [_line(event, HAPPENED) for event in demo.happened() if event.what in HAPPENED],
-            demo.broken(),
+            [_line(event, COMING, vms) for event in demo.coming() if event.what in COMING],
+            [_line(event, HAPPENED, vms) for event in demo.happened() if event.what in HAPPENED],
+            [name.replace("_", " ") for name in demo.broken()],
             BUTTONS,
             self._csrf,
             demo.token,
@@ -137,6 +145,6 @@ def _is_warm(state: SystemState) -> bool:
     return recovery is not None and recovery.readiness != WARMING_UP
 
 
-def _line(event: DemoEvent, texts: Mapping[str, str]) -> Line:
-    is_vm = bool(event.name) and not event.what.startswith("node_")
-    return Line(event.at, event.name, texts[event.what].format(by=event.by), is_vm)
+def _line(event: DemoEvent, texts: Mapping[str, str], vms: Sequence[VMEntry]) -> Line:
+    vm = next((vm for vm in vms if vm.name == event.name), None) if event.name else None
+    return Line(event.at, event.name, texts[event.what].format(by=event.by), vm)
