@@ -353,7 +353,7 @@ class _Endpoints(NamedTuple):
 
     async def icon(self, _: web.Request) -> web.Response:
         return web.Response(
-            body=static_files()["icon.svg"].body,
+            body=static_files()["icon-ok.svg"].body,
             content_type="image/svg+xml",
             headers={hdrs.CACHE_CONTROL: "max-age=86400"},
         )

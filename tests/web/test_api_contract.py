@@ -76,7 +76,7 @@ def test_fields_have_the_descriptions_of_the_code() -> None:
 
     assert status["because"]["description"] == "The reason of the readiness."
     log = DOCUMENT["paths"]["/api/v1/recovery/log"]["get"]["parameters"]
-    assert {one["name"] for one in log} == {"system", "vm", "limit"}
+    assert {one["name"] for one in log} == {"system", "vm", "limit", "since"}
     (system,) = (one for one in log if one["name"] == "system")
     assert system["description"] == "The name of one system; all by default."
 

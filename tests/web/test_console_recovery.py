@@ -311,11 +311,13 @@ async def test_log_shows_the_events_of_one_vm(sites: Sites) -> None:
     one = await browser.open("/recovery/log?vm=web-01&limit=100&system=")
     none = await browser.open("/recovery/log?vm=nothing-like-it")
     wrong = await browser.open("/recovery/log?limit=many")
+    never = await browser.open("/recovery/log?since=yesterday")
 
     assert ("web-01" in every.text, "web-02" in every.text) == (True, True)
     assert ("started it" in one.text, "web-02" in one.text) == (True, False)
     assert (none.status, "no VM is named" in none.text) == (404, True)
     assert (wrong.status, "Expected `int`" in wrong.text) == (400, True)
+    assert (never.status, "must be a duration such as" in never.text) == (400, True)
 
 
 async def test_report_shows_figures_and_charts_of_the_period(sites: Sites) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from exporter.errors import JournalError
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
 from exporter.recovery.report.requests import LogQuery
+from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.web.console.console import NOTICE, Console
 
 LIMITS = (100, 300, 1000)
@@ -35,7 +36,11 @@ async def show(console: Console, request: web.Request) -> web.Response:
     status = HTTPStatus.OK
     try:
         if console.service is not None and not values["is_off"]:
-            values["events"] = await console.service.log(query.vm, query.system, limit=query.limit)
+            values["events"] = await console.service.log(
+                query.vm, query.system, limit=query.limit, since=query.since
+            )
+    except InvalidPeriodError as error:
+        status, values["problem"] = HTTPStatus.BAD_REQUEST, str(error)
     except (UnknownNameError, AmbiguousNameError) as error:
         status, values["problem"] = HTTPStatus.NOT_FOUND, str(error)
     except JournalError as error:

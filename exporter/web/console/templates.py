@@ -60,6 +60,12 @@ def utc(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def utc_near(time: datetime, now: datetime) -> str:
+    """Return *time* in UTC without seconds, and without its day if that is today."""
+    time, today = time.astimezone(UTC), now.astimezone(UTC).date()
+    return time.strftime("%H:%M UTC" if time.date() == today else "%Y-%m-%d %H:%M UTC")
+
+
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(FOLDER),
     autoescape=True,
@@ -80,6 +86,7 @@ _ENVIRONMENT.filters |= {
     "span": span,
     "until": until,
     "utc": utc,
+    "utc_near": utc_near,
     "words": words,
 }
 _ENVIRONMENT.globals |= {"static": address}

@@ -4,9 +4,24 @@
 (() => {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+  const formatNear = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
   function showTimes(root) {
+    const today = new Date().toDateString();
     for (const time of root.querySelectorAll("time[datetime]:not([data-relative])")) {
-      time.textContent = format.format(new Date(time.dateTime));
+      const date = new Date(time.dateTime);
+      const isNear = time.hasAttribute("data-near") && date.toDateString() === today;
+      time.textContent = (isNear ? formatNear : format).format(date);
+    }
+  }
+
+  // The icon of the tab is as bad as the worst truth of the page.
+  function showTone() {
+    const icon = document.getElementById("icon");
+    const tone = document.getElementById("content").dataset.tone;
+    const address = icon.dataset[tone] || icon.dataset.ok;
+    if (icon.getAttribute("href") !== address) {
+      icon.setAttribute("href", address);
     }
   }
 
@@ -27,7 +42,10 @@
       event.preventDefault();
     }
   });
-  document.addEventListener("htmx:afterSettle", () => showTimes(document));
+  document.addEventListener("htmx:afterSettle", () => {
+    showTimes(document);
+    showTone();
+  });
   document.addEventListener("DOMContentLoaded", () => showTimes(document));
 
   // What the demo will do, counted down between two refreshes.
