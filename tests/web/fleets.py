@@ -1,10 +1,11 @@
 """Systems with VMs, for the pages and commands that list them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 
+from exporter.console.system_history import SystemHistory
 from exporter.model import RecoveryReport, RecoveryVM, SystemState
 from tests.exposition.builders import AT, config, inventory, status, stopped
 from tests.web.samples import system
@@ -20,6 +21,14 @@ class Systems(StubOverview):
 
     def states(self) -> Sequence[SystemState]:
         return self._states
+
+    def histories(self) -> Mapping[str, SystemHistory]:
+        found = {}
+        for state in self._states:
+            found[state.report.system_name] = history = SystemHistory(hours=0)
+            if state.inventory is not None:
+                history.record(state.inventory, state.report.recovery)
+        return found
 
 
 def fleet(*names: str, name: str = "production", down: Sequence[str] = ()) -> SystemState:

@@ -7,9 +7,10 @@ import pytest
 
 from exporter.model import SystemReport, SystemState
 from tests.web.conftest import Serve
+from tests.web.fleets import Systems, fleet
 from tests.web.page_text import PageText
 from tests.web.samples import REFUSED_ERROR, refused, waiting
-from tests.web.test_console_vms import HOSTILE, Systems, fleet
+from tests.web.test_console_vms import HOSTILE
 
 
 async def page_of(serve: Serve, *states: SystemState) -> PageText:

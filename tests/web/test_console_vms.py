@@ -54,6 +54,15 @@ async def test_vms_that_are_down_come_first_with_the_reason(serve: Serve) -> Non
     assert 'href="/vms/production/3"' in row
 
 
+async def test_each_row_has_the_bar_of_the_last_day(serve: Serve) -> None:
+    reply = await asked(serve, "/vms", fleet("web", "app", down=["web"]))
+
+    down, running = reply.text.split("<svg ")[1:]
+    assert "<title>Last 24 h: down 30 min, unobserved 23 h 30 min</title>" in down
+    assert '<path class="unobserved" d="M0 8h187"/><path class="down" d="M188 8h3"/>' in down
+    assert '<path class="running" d="M188 8h3"/>' in running
+
+
 async def test_each_condition_is_a_link_to_its_vms(serve: Serve) -> None:
     reply = await asked(serve, "/vms?q=b", fleet("web", "db", "app", down=["web", "app"]))
 

@@ -62,7 +62,7 @@ def install_console(
     if console.telemetry_path != "/":
         get("/", overview.show)
     get(vms.PATH, vms.show)
-    get(VMS_PATH, vms_api.show)
+    router.add_get(VMS_PATH, limited(partial(vms_api.show, console)))
     get("/data", data.show)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
