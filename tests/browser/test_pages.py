@@ -17,7 +17,7 @@ def test_no_page_has_barriers_or_scrolls_sideways(visitor: Visitor) -> None:
     for address in follow_links(visitor.url).one_of_each_kind():
         visitor.open(address)
         for look in visitor.looks():
-            if found := [*visitor.barriers(), *visitor.overflow()]:
+            if found := visitor.faults_of(look):
                 barriers[f"{address}, {look}"] = found
     assert barriers == {}
 
