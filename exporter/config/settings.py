@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
+from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
@@ -186,6 +187,27 @@ class SystemSettings(CommonSystemSettings):
         return self
 
 
+LinkTemplate = Annotated[str, AfterValidator(checked_link)]
+
+
+class LinkSettings(BaseModel):
+    """
+    Links from the page of a VM to other tools. `{system}`, `{vm_id}` and `{vm_name}` stand for the
+    system's name and the VM's key and name, percent-encoded. Without a URL there is no link.
+    """
+
+    model_config = STRICT
+
+    grafana: LinkTemplate = ""
+    """URL in Grafana, with `{system}`, `{vm_id}` and `{vm_name}` percent-encoded in it; for example
+    `https://grafana.example/d/vergewatch-vm?var-system={system}&var-vm={vm_name}`."""
+    prometheus: LinkTemplate = ""
+    """URL in Prometheus, with the same placeholders."""
+    vergeos: LinkTemplate = ""
+    """URL in the UI of VergeOS, with the same placeholders; for example
+    `https://vergeos.example/#/vms/{vm_id}`."""
+
+
 class WebSettings(BaseModel):
     """The HTTP server."""
 
@@ -203,6 +225,8 @@ class WebSettings(BaseModel):
     operators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Users of `basic_auth_users` in the web configuration file that may log in to the console
     without the recovery token; for example `[anna]`."""
+    links: LinkSettings = LinkSettings()
+    """Links from the page of a VM to other tools."""
     history_hours: Annotated[int, Field(ge=0, le=168)] = 24
     """Hours of CPU and memory that the console keeps of each VM, in memory: 0.6 kB per VM for a
     day; 0 keeps none. The history of status is 24 hours, and costs 0.1 kB per VM."""

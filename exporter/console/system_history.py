@@ -102,6 +102,10 @@ class SystemHistory:
         """Return the resources of the VM *key* in the last hours."""
         return self._resources.resources(self._rows.get(key), now)
 
+    def knows(self, key: int) -> bool:
+        """Return whether the VM *key* is there, or was within a day."""
+        return self._rows.get(key) is not None
+
     def last_seen(self, key: int) -> datetime | None:
         """Return when a VM that vanished within a day was seen last; else None."""
         return self._rows.last_seen(key)

@@ -127,6 +127,8 @@ async def _run_until(
             refused=refused,
             vendor=vendor,
             guests=guests,
+            links=settings.web.links.model_dump(),
+            runbooks=settings.alertmanager.runbooks,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             alerts=alerting,

@@ -40,6 +40,7 @@ from exporter.journal.tables import (
     intents,
     systems,
 )
+from exporter.journal.vm_query import past_of_vm
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change, JournalStore
@@ -48,6 +49,7 @@ from exporter.recovery.model.records import (
     DecisionRecord,
     JournalRecords,
     StatusRecords,
+    VMPast,
 )
 
 FILE = "journal.sqlite"
@@ -106,6 +108,16 @@ class Journal:
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
         return await self._read(commands, _command_from_row, system, limit=limit)
+
+    async def past_of_vm(
+        self, system: str, uuid: str, vm_key: int, machine: int | None, since: datetime
+    ) -> VMPast:
+        """Return what is known of a VM since *since*."""
+        return await self._database.read(
+            partial(
+                past_of_vm, system=system, uuid=uuid, vm_key=vm_key, machine=machine, since=since
+            )
+        )
 
     async def states_since(self, system: str, time: datetime) -> StatusRecords:
         """Return the changes since *time* and when the system was polled, the oldest first."""

@@ -43,11 +43,19 @@ from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
 from exporter.recovery.report.sentences import sentence, shared_reason
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from exporter.recovery.report.time_range import time_range
-from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm, systems_that_know
+from exporter.recovery.report.vm_timeline import VMTimeline
+from exporter.recovery.vm_lookup import (
+    FoundVM,
+    find_key,
+    find_systems,
+    find_vm,
+    systems_that_know,
+)
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
     read_records,
+    timeline_of,
 )
 
 ALL_ROWS = 1_000_000
@@ -105,13 +113,13 @@ class RecoveryService:
         ]
 
     async def explain(
-        self, vm: str, system: str | None = None, *, decision: int | None = None
+        self, vm: str | int, system: str | None = None, *, decision: int | None = None
     ) -> Explanation:
         """Explain a VM, found by name, key or UUID, as it is or as it was at *decision*."""
         found = await self._find(vm, system)
         recovery = found.recovery
         if decision is not None:
-            return await self._explain_decision(found, decision)
+            return await _explain_decision(self._open_journal(), found, decision)
         vm_key = recovery.key, found.uuid
         records = (await read_records(self._journal(), [vm_key]))[vm_key]
         case = recovery.state.cases.get(found.uuid)
@@ -164,6 +172,10 @@ class RecoveryService:
         for name, recovery in chosen.items():
             events += await _events(journal, name, recovery, uuid, limit)
         return _newest([one for one in events if began is None or one.time >= began], limit)
+
+    async def timeline(self, key: int, system: str, since: datetime) -> VMTimeline:
+        """Return what happened to the VM *key* since then, by the journal."""
+        return await timeline_of(await self._find(key, system), self._open_journal(), since)
 
     async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
         """Return the newest actions; empty if the journal cannot be read."""
@@ -277,7 +289,9 @@ class RecoveryService:
     def _systems(self, system: str | None) -> Mapping[str, Recovery]:
         return find_systems(self._recoveries(), system)
 
-    async def _find(self, vm: str, system: str | None, *, exact: bool = False) -> FoundVM:
+    async def _find(self, vm: str | int, system: str | None, *, exact: bool = False) -> FoundVM:
+        if isinstance(vm, int):
+            return await find_key(vm, system or "", self._recoveries(), self._journal())
         return await find_vm(vm, system, self._recoveries(), self._journal(), exact=exact)
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
@@ -336,26 +350,27 @@ class RecoveryService:
             actions=records.actions,
         )
 
-    async def _explain_decision(self, found: FoundVM, number: int) -> Explanation:
-        journal, key = self._open_journal(), found.recovery.key
-        record = await journal.decision(key, found.uuid, number)
-        if record is None:
-            raise UnknownNameError(f"the journal has no decision {number} about {found}")
-        return explain(
-            context_of_decision(
-                record,
-                system=found.system,
-                changes=await journal.changes(key, found.uuid, ALL_ROWS),
-                actions=await journal.intents(key, found.uuid, ALL_ROWS),
-            )
-        )
-
     def _open_journal(self) -> JournalReader:
         journal = self._journal()
         if journal is None:
             problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
+
+
+async def _explain_decision(journal: JournalReader, found: FoundVM, number: int) -> Explanation:
+    key = found.recovery.key
+    record = await journal.decision(key, found.uuid, number)
+    if record is None:
+        raise UnknownNameError(f"the journal has no decision {number} about {found}")
+    return explain(
+        context_of_decision(
+            record,
+            system=found.system,
+            changes=await journal.changes(key, found.uuid, ALL_ROWS),
+            actions=await journal.intents(key, found.uuid, ALL_ROWS),
+        )
+    )
 
 
 def _vm_status(case: Case, context: ExplainContext) -> VMRecoveryStatus:

@@ -117,6 +117,25 @@ async def find_vm(
     raise await _not_found(wanted, system, chosen, known)
 
 
+async def find_key(
+    key: int, system: str, recoveries: Mapping[str, Recovery], journal: JournalReader | None
+) -> FoundVM:
+    """
+    Return the VM with *key*, whatever others are called.
+
+    Raises:
+        UnknownNameError: No VM has it, or none has been seen yet.
+
+    """
+    chosen = find_systems(recoveries, system)
+    known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
+    for found in (known, await _deleted(chosen, journal)):
+        for one in found:
+            if one.key == key:
+                return one
+    raise UnknownNameError(f"recovery knows no VM with the key {key} in {system}")
+
+
 async def _deleted(chosen: Mapping[str, Recovery], journal: JournalReader | None) -> list[FoundVM]:
     """Return the VMs in the journal, which may no longer be in the inventory."""
     found: dict[tuple[str, str], FoundVM] = {}

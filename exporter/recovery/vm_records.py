@@ -3,11 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 from exporter.errors import JournalError
+from exporter.executor import run_in_thread
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalReader
+from exporter.recovery.report.vm_timeline import VMTimeline, vm_timeline
+from exporter.recovery.vm_lookup import FoundVM
 
 ROWS_OF_ONE_VM = 500
 ROWS_OF_A_LISTED_VM = 50
@@ -50,3 +54,20 @@ async def read_records(
             for record in await journal.decisions(key, uuid, rows):
                 found[key, record.decision.uuid].decisions.append(record)
     return found
+
+
+async def timeline_of(found: FoundVM, journal: JournalReader, since: datetime) -> VMTimeline:
+    """
+    Return what happened to a VM since *since*.
+
+    Raises:
+        JournalError: The journal cannot be read.
+
+    """
+    recovery, inventory = found.recovery, found.recovery.state.inventory
+    vm = inventory.vms.get(found.uuid) if inventory is not None else None
+    machine = vm.config.machine if vm is not None else None
+    past = await journal.past_of_vm(recovery.key, found.uuid, found.key, machine, since)
+    nodes = inventory.reported.nodes if inventory is not None else {}
+    names = {key: node.name for key, node in nodes.items()}
+    return await run_in_thread(vm_timeline, past, found.system, found.name, names, since)

@@ -1,7 +1,7 @@
 """The HTTP endpoints: metrics, health, readiness, reload, the API and the console."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,7 @@ from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
 from exporter.web.commands import BODY_BYTES, CommandChecks
 from exporter.web.connections import read_body
-from exporter.web.console.console import Console
+from exporter.web.console.console import NO_LINKS, Console
 from exporter.web.console.demo import DemoBanner
 from exporter.web.console.live import Live
 from exporter.web.console.login import Login
@@ -103,6 +103,8 @@ def make_app(
     retry: Retry | None = None,
     facts: DaemonInside | None = None,
     alerts: Alerts | None = None,
+    links: Mapping[str, str] = NO_LINKS,
+    runbooks: str = "",
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -128,6 +130,8 @@ def make_app(
         retry: Tries refused credentials again.
         facts: The daemon itself; without it, the page Data shows the systems only.
         alerts: The alerts of the daemon, and silences; without it, none are shown.
+        links: Templates of links from a VM to other tools, by their names.
+        runbooks: Base URL of the runbooks.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -161,7 +165,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts, alerts)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts, links, runbooks)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -234,6 +238,8 @@ class _Endpoints(NamedTuple):
         demo: Demo | None,
         facts: DaemonInside | None,
         alerts: Alerts | None,
+        links: Mapping[str, str],
+        runbooks: str,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -249,6 +255,8 @@ class _Endpoints(NamedTuple):
             telemetry_path=self.telemetry_path,
             facts=facts,
             alerts=alerts,
+            links=links,
+            runbooks=runbooks,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(

@@ -9,7 +9,7 @@ import msgspec
 from exporter.recovery.model.cases import Intent, Outcome
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.history import Fact, RecordedPoll
+from exporter.recovery.model.history import Fact, FactKind, RecordedPoll
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import Change
 
@@ -55,6 +55,31 @@ class StatusRecords(NamedTuple):
     """The oldest first."""
     polls: Sequence[datetime]
     """When the system was polled."""
+
+
+class TimedFact(NamedTuple):
+    """A fact of the recorded history with its time of day."""
+
+    time: datetime
+    kind: FactKind
+    value: str | None
+    """As JSON; ``None``: it is gone."""
+
+
+class VMPast(NamedTuple):
+    """What a journal knows of one VM in a period, the oldest first."""
+
+    changes: Sequence[Change] = ()
+    decisions: Sequence[DecisionRecord] = ()
+    actions: Sequence[ActionRecord] = ()
+    commands: Sequence[Command] = ()
+    """Those about the VM and those about the whole system."""
+    facts: Sequence[TimedFact] = ()
+    """Its status and its silences, and what was so when the period began."""
+    rows: Sequence[LogRow] = ()
+    """Rows of logs that diagnoses rest on."""
+    gaps: Sequence[tuple[datetime, datetime]] = ()
+    """When no daemon polled, for half an hour or longer."""
 
 
 class History(NamedTuple):
@@ -106,6 +131,9 @@ class JournalReader(Protocol):
         self, system: str, uuid: str | None = None, limit: int = 100
     ) -> Sequence[ActionRecord]: ...
     async def commands(self, system: str, limit: int = 100) -> Sequence[Command]: ...
+    async def past_of_vm(
+        self, system: str, uuid: str, vm_key: int, machine: int | None, since: datetime
+    ) -> VMPast: ...
     async def states_since(self, system: str, time: datetime) -> StatusRecords: ...
     async def since(self, system: str, time: datetime) -> JournalRecords:
         """

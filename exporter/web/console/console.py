@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # loaded only where recovery is on
 
 FORM_BYTES = 16 * 1024
 LOGIN = "/login"
+NO_LINKS: Mapping[str, str] = {}
 NOTICE = "notice"
 """The parameter of an address that names what came of a form."""
 CONTENT_SECURITY_POLICY = (
@@ -71,6 +72,8 @@ class Console:
         telemetry_path: Where the metrics are.
         alerts: The alerts of the daemon, and silences; None if there are none.
         facts: The daemon itself; None if it is not shown.
+        links: Templates of links from a VM to other tools, by their names.
+        runbooks: Base URL of the runbooks.
         demo: The banner of the demo; None where real systems are watched.
 
     """
@@ -90,6 +93,8 @@ class Console:
         telemetry_path: str,
         alerts: Alerts | None = None,
         facts: DaemonInside | None = None,
+        links: Mapping[str, str] = NO_LINKS,
+        runbooks: str = "",
         demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
@@ -98,6 +103,7 @@ class Console:
         self.search = VMSearch()
         self.choices = OfNewest(choices_of)
         self.facts = facts
+        self.links, self.runbooks = links, runbooks
         self.alerts = alerts
         self.demo = demo
         self._fleet = Fleet()

@@ -15,6 +15,8 @@ from exporter.web.console import (
     recovery_log,
     recovery_report,
     static_files,
+    vm,
+    vm_api,
     vms,
     vms_api,
 )
@@ -66,6 +68,9 @@ def install_console(
     get(vms.PATH, vms.show)
     router.add_get(VMS_PATH, limited(partial(vms_api.show, console)))
     get("/data", data.show)
+    get(vm.PATH, vm.show)
+    get(vm_api.PATH, vm_api.show)
+    get(vm_api.HISTORY_PATH, vm_api.history)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     get(f"{recovery.PATH}/report", recovery_report.show)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -45,6 +46,11 @@ def size(count: float | None) -> str:
     return f"{count:,.1f} TiB"
 
 
+def segment(text: str) -> str:
+    """Return *text* as one segment of a path, or as one value of a query."""
+    return quote(text, safe="")
+
+
 def words(name: str) -> str:
     """Return *name*, such as ``logs_unclear``, as words."""
     return name.replace("_", " ")
@@ -82,6 +88,7 @@ _ENVIRONMENT.filters |= {
     "lasting": lasting,
     "number": number,
     "percent": percent,
+    "segment": segment,
     "size": size,
     "span": span,
     "until": until,

@@ -5,13 +5,20 @@
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
   const formatNear = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const formatShort = new Intl.DateTimeFormat(undefined, { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+
+  function formatOf(time, date, today) {
+    if (time.dataset.short !== undefined) {
+      return time.dataset.short === "day" ? formatShort : formatNear;
+    }
+    return time.hasAttribute("data-near") && date.toDateString() === today ? formatNear : format;
+  }
 
   function showTimes(root) {
     const today = new Date().toDateString();
     for (const time of root.querySelectorAll("time[datetime]:not([data-relative])")) {
       const date = new Date(time.dateTime);
-      const isNear = time.hasAttribute("data-near") && date.toDateString() === today;
-      time.textContent = (isNear ? formatNear : format).format(date);
+      time.textContent = formatOf(time, date, today).format(date);
     }
   }
 
@@ -42,7 +49,16 @@
       event.preventDefault();
     }
   });
+
+  // What a person has opened stays open when it is fetched again.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", () => {
+    opened = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
+  });
   document.addEventListener("htmx:afterSettle", () => {
+    for (const id of opened) {
+      document.getElementById(id)?.setAttribute("open", "");
+    }
     showTimes(document);
     showTone();
   });
