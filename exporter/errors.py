@@ -103,10 +103,14 @@ class BadReplyError(VergeOSError):
 
     outcome = "bad_reply"
 
-    def __init__(self, path: str, problem: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, path: str, problem: str, *, status: int | None = None, is_foreign: bool = False
+    ) -> None:
         super().__init__(f"{path} {problem}")
         self.path = path
         self.status = status
+        self.is_foreign = is_foreign
+        """Whether the body is none that VergeOS sends: something else has answered."""
 
 
 def system_reason(error: OSError) -> str:

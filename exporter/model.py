@@ -367,8 +367,6 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """False while VergeOS rejects the credentials; the daemon then sends no requests."""
     taken_at: datetime | None
     tables: tuple[TableReport, ...]
-    vms_by_status: Mapping[str, int]
-    """Status word to number of VMs; a VM without a status counts under ``unknown``."""
     requests_remaining: int
     requests_per_hour: int
     recent_errors: tuple[RecentError, ...]

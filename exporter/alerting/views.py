@@ -33,6 +33,7 @@ class AlertView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     summary: str
     description: str
     runbook_url: str
+    dashboard_url: str
     since: datetime
     resolved: datetime | None
     """``None`` while it fires."""
@@ -127,6 +128,7 @@ def alert_views(
                 summary=notes.get("summary", ""),
                 description=notes.get("description", ""),
                 runbook_url=notes.get("runbook_url", ""),
+                dashboard_url=notes.get("dashboard_url", ""),
                 since=stored.starts_at,
                 resolved=stored.ends_at,
                 silences=tuple(

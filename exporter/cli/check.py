@@ -1,73 +1,62 @@
 """The preflight check: connect to each system once, read every table, and test recovery's needs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich import markup
 from rich.table import Table
 
 from exporter import logs
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.alertmanager import make_session as make_alertmanager_session
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.cli.check_enrolment import (
-    check_enrolment,
-    enrolled_table,
-    enrolment_notes,
-    rules_table,
+from exporter.cli.check_address import address_problem
+from exporter.cli.check_recovery import (
+    Connecting,
+    action_problems,
+    check_recovery,
+    log_problems,
+    recovery_problems,
 )
 from exporter.cli.check_requests import check_requests, request_memory
+from exporter.cli.check_result import (
+    CheckResult,
+    ServerCheck,
+    SystemCheck,
+    TableCheck,
+    Write,
+    escape,
+    noting,
+)
 from exporter.clock import Clock
-from exporter.collectors.clusters import CLUSTERS
-from exporter.collectors.inventory import join
-from exporter.collectors.nodes import NODES
-from exporter.collectors.vms import VMS
-from exporter.config.recovery_setup import RecoveryToken, directory, recovery_setup
+from exporter.config.recovery_setup import directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
-from exporter.daemon.clients import connect, make_session
+from exporter.daemon.clients import connect, make_session, make_sessions, secret_problems
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import (
-    ConfigError,
     ThrottledError,
     UnauthorizedError,
     UnreachableError,
     VergeOSError,
 )
-from exporter.formatting import counted, plain
+from exporter.formatting import counted
 from exporter.model import IDENTITY, Identity
+from exporter.polling.schedule import requests_per_hour
+from exporter.polling.state import TableRows
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.prometheus.query_template import NAMES, filled
 from exporter.recovery.decide.inputs import HOLDS, MAY_BE_EMPTY, InputName
-from exporter.recovery.model.cases import Enrolment, OnHang
-from exporter.recovery.model.limits import Mode
-from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import Telemetry
-from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.recovery_rows import LOGS, TAG_MEMBERS
 from exporter.vergeos.source import VergeOSSource
+from exporter.web.routes import check_telemetry_path
 from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
 
 EXAMPLE_SECONDS = 60
-
-
-def escape(text: str) -> str:
-    """Return *text* as it is, whatever it contains: it may be a name that others chose."""
-    return markup.escape(plain(text))
-
-
-Write = Callable[[Any], None]
-"""Prints Rich markup or a Rich table."""
-Connecting = Callable[..., VergeOSClient]
-"""`connect`, with what is remembered of refused credentials."""
 
 
 async def check(
@@ -77,9 +66,9 @@ async def check(
     *,
     list_enrolled: bool = False,
     asks_anyway: bool = False,
-) -> bool:
+) -> CheckResult:
     """
-    Check everything that the daemon would use; return whether all of it works.
+    Check everything that the daemon would use.
 
     Args:
         list_enrolled: Whether to print the VMs that would be enrolled.
@@ -91,52 +80,104 @@ async def check(
     """
     logs.configure("error", "console")
     systems = resolve_systems(settings)
+    _check_web(settings)
+    connecting = partial(connect, state=directory(settings.recovery), asks_anyway=asks_anyway)
+    results = []
+    for resolved in systems:
+        one = SystemCheck(resolved.system.url)
+        noted = noting(write, one.notes)
+        one.passed = await _check_system(
+            resolved, clock, noted, connecting, one, list_enrolled=list_enrolled
+        )
+        results.append(one)
+    alertmanagers = await _check_alertmanagers(settings.alertmanager, clock, write)
+    confirmation = None
+    if any(resolved.recovers for resolved in systems) and settings.recovery.confirm.url:
+        confirmation = await _check_confirmation(settings.recovery.confirm, write)
+    servers = [*alertmanagers, *filter(None, [confirmation])]
+    passed = all(one.passed for one in results) and not any(one.problem for one in servers)
+    return CheckResult(passed, False, results, alertmanagers, confirmation)  # noqa: FBT003
+
+
+def _check_web(settings: Settings) -> None:
+    """Raise `ConfigError` if the web server could not start."""
     parse_listen(settings.web.listen_address)
+    check_telemetry_path(settings.web.telemetry_path)
     if settings.web.config_file is not None:
         web = read_web_config(settings.web.config_file)
         if web.tls_server_config is not None:
             make_context(web.tls_server_config, settings.web.config_file)
-    connecting = partial(connect, state=directory(settings.recovery), asks_anyway=asks_anyway)
-    results = [
-        await _check_system(resolved, clock, write, connecting, list_enrolled=list_enrolled)
-        for resolved in systems
-    ]
-    results.append(await _check_alertmanagers(settings.alertmanager, clock, write))
-    if any(resolved.recovers for resolved in systems):
-        results.append(await _check_confirmation(settings.recovery.confirm, write))
-    return all(results)
 
 
-async def _check_alertmanagers(settings: AlertmanagerSettings, clock: Clock, write: Write) -> bool:
-    passed = True
+async def check_offline(settings: Settings, write: Write) -> CheckResult:
+    """
+    Check the configuration and the files that it names, without a request.
+
+    Raises:
+        ConfigError: Something is invalid.
+
+    """
+    systems = resolve_systems(settings)
+    _check_web(settings)
+    async with make_alertmanager_session(settings.alertmanager):
+        pass
+    results = []
+    for resolved in systems:
+        one = SystemCheck(resolved.system.url, name=resolved.system.name or "")
+        noted = noting(write, one.notes)
+        for session in make_sessions(resolved):
+            await session.close()
+        problems = list(secret_problems(resolved.system))
+        planned = requests_per_hour([*resolved.schedules, *resolved.besides])
+        noted(
+            f"[bold]{escape(one.name or one.url)}[/]  {len(resolved.tables)} tables, "
+            f"{planned:.0f} of {resolved.api.requests_per_hour} requests per hour, "
+            f"recovery mode {resolved.recovery_mode if resolved.recovers else 'off'}"
+        )
+        if resolved.recovers:
+            recovery_setup(resolved.recovery, resolved.recovery_mode)
+            problems += recovery_problems(resolved)[0]
+        for problem in problems:
+            noted(f"  [red]{escape(problem)}[/]")
+        one.passed = not problems
+        results.append(one)
+    passed = all(one.passed for one in results)
+    verdict = "valid" if passed else "not valid"
+    write(f"the configuration of {counted(len(results), 'system')} is {verdict}; no request sent")
+    return CheckResult(passed, True, results)  # noqa: FBT003
+
+
+async def _check_alertmanagers(
+    settings: AlertmanagerSettings, clock: Clock, write: Write
+) -> Sequence[ServerCheck]:
+    results = []
     async with make_alertmanager_session(settings) as session:
         for url in settings.urls:
             try:
                 await Alertmanager(url, session, settings, clock).silences()
             except AlertmanagerError as error:
-                passed = False
+                results.append(ServerCheck(url, str(error)))
                 write(f"alertmanager [red]{escape(str(error))}[/]")
             else:
+                results.append(ServerCheck(url))
                 write(f"alertmanager {escape(url)} [green]ok[/]")
-    return passed
+    return results
 
 
-async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> bool:
+async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> ServerCheck:
     """Check that Prometheus answers each query of `recovery.confirm`, filled with example names."""
-    if not settings.url:
-        return True
-    passed = True
+    problems = []
     example = dict.fromkeys(NAMES, "example")
     async with make_prometheus_session(settings) as session:
         confirmer = PrometheusConfirmer(settings, session, lambda: "")
         for query in dict.fromkeys(settings.queries):
             found = await confirmer.evaluate(filled(query, example, seconds=EXAMPLE_SECONDS))
             if found.problem:
-                passed = False
+                problems.append(f"{found.problem} in {query}")
                 write(f"recovery.confirm [red]{escape(found.problem)}[/]\n  in {escape(query)}")
-    if passed:
+    if not problems:
         write(f"recovery.confirm {escape(settings.url)} [green]ok[/]")
-    return passed
+    return ServerCheck(settings.url, "; ".join(problems))
 
 
 async def _check_system(
@@ -144,18 +185,13 @@ async def _check_system(
     clock: Clock,
     write: Write,
     connecting: Connecting,
+    result: SystemCheck,
     *,
     list_enrolled: bool,
 ) -> bool:
     """Read every table of one system, as the daemon would, and check its recovery."""
-    system = resolved.system
-    results = Table("TABLE", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    results.add_column("EVERY", justify="right")
-    wanted = _wanted(resolved)
-    if wanted:
-        results.add_column("WANTED", justify="right")
-    results.add_column("ROWS", justify="right")
-    results.add_column("")
+    system, wanted = resolved.system, _wanted(resolved)
+    results = _results_table(wanted)
     rows: dict[str, Any] = {}
     async with make_session(system.tls, system.proxies()) as session:
         client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
@@ -164,27 +200,31 @@ async def _check_system(
         memory.resume()
         sent_before = client.budget.spent(at=clock.monotonic())
         try:
-            problem = await _read_tables(resolved, source, rows, results, wanted)
+            problem = await _read_tables(resolved, source, rows, results, wanted, result.tables)
             problems = list[str]()
             if resolved.recovers and not problem:
-                problems += await _log_problems(client)
+                problems += await log_problems(client)
                 if system.acts_with_another_key:
-                    problems += await _action_problems(resolved, client, clock, connecting)
+                    problems += await action_problems(resolved, client, clock, connecting)
         finally:
             await client.close()
             counted_by_daemon = memory.is_shared()
             if counted_by_daemon:  # any other user's files would be in the daemon's way
                 memory.save()
         sent = client.budget.spent(at=clock.monotonic()) - sent_before
-    name_known = _write_name(resolved, rows.pop(IDENTITY, None), write, quietly=bool(problem))
+    identity = rows.pop(IDENTITY, None)
+    result.name = _name(resolved, identity)[0]
+    result.version = identity.version if identity is not None else ""
+    name_known = _write_name(resolved, identity, write, quietly=bool(problem))
     if not name_known and not problem:
         problem = (
             "the name of the system cannot be read, and the daemon exports no VM before it knows "
             "one: correct what fails above, or set the name of this system"
         )
-    if results.row_count:
+    if result.tables:
         write(results)
     if problem:
+        result.problem = problem
         write(f"[bold red]no inventory:[/] {escape(problem)}")
         return False
     cost = f"this check sent {sent}" + (", which the daemon counts" if counted_by_daemon else "")
@@ -194,8 +234,19 @@ async def _check_system(
         write(f"  one page is assumed for {', '.join(unread)}")
     if not resolved.recovers:
         return fits
-    recovers = _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
+    recovers = check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
     return recovers and fits
+
+
+def _results_table(wanted: Mapping[str, float]) -> Table:
+    """Return the empty table of results, with a column of *wanted* intervals if there are any."""
+    results = Table("TABLE", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    results.add_column("EVERY", justify="right")
+    if wanted:
+        results.add_column("WANTED", justify="right")
+    results.add_column("ROWS", justify="right")
+    results.add_column("")
+    return results
 
 
 def _write_name(
@@ -244,11 +295,13 @@ async def _read_tables(
     rows: dict[str, Any],
     results: Table,
     wanted: Mapping[str, float],
+    checked: list[TableCheck],
 ) -> str:
     """
-    Read every table into *rows*, and add a line for each to *results*.
+    Read every table into *rows*, and add a line for each to *results* and *checked*.
 
-    Refused credentials, an unreachable host or a system that asks to wait end it at once.
+    Refused credentials, an unreachable host, one that is not a VergeOS, or a system that asks to
+    wait end it at once.
 
     Returns:
         Why the daemon would have no inventory; empty if it would have one.
@@ -256,159 +309,51 @@ async def _read_tables(
     """
     fatal = ""
     for one in resolved.schedules:
-        count, status = "", "[green]ok[/]"
+        count, color, problem = None, "yellow", ""
         try:
             read = await source.read(one.table)
-        except (UnauthorizedError, UnreachableError, ThrottledError) as error:
+        except (UnauthorizedError, ThrottledError) as error:
             return str(error)
         except VergeOSError as error:
-            status = f"[red]{escape(str(error))}[/]"
+            identity = rows.get(IDENTITY)  # some releases hide it, as other servers do
+            answered = (identity and identity.version) or any(other.rows for other in checked)
+            if not answered and (why := await address_problem(resolved, error)):
+                checked.clear()
+                return why
+            if isinstance(error, UnreachableError):
+                return str(error)
+            color, problem = "red", str(error)
             if one.essential:
-                fatal = fatal or str(error)
+                fatal = fatal or problem
         else:
             rows[one.table] = read.rows
             if one.table == IDENTITY:
                 continue
-            count = str(read.count)
-            status = _hold_status(resolved, one.table, read.count) or status
-            if read.problem is not None:
-                skipped = counted(read.skipped, "row")
-                status = f"[yellow]{skipped} skipped: {escape(read.problem)}[/]"
-            elif read.skipped_values:
-                fields = ", ".join(
-                    f"{field} ({one.number})" for field, one in read.skipped_values.items()
-                )
-                status = f"[yellow]values that cannot be read: {escape(fields)}[/]"
+            count, problem = read.count, _problem(resolved, one.table, read)
+        checked.append(TableCheck(one.table, one.every_seconds, count, problem))
         intervals = [one.every_seconds, *filter(None, [wanted.get(one.table)])]
-        results.add_row(one.table, *(f"{seconds:g} s" for seconds in intervals), count, status)
+        results.add_row(
+            one.table,
+            *(f"{seconds:g} s" for seconds in intervals),
+            "" if count is None else str(count),
+            f"[{color}]{escape(problem)}[/]" if problem else "[green]ok[/]",
+        )
     return fatal
 
 
-async def _action_problems(
-    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock, connecting: Connecting
-) -> list[str]:
-    """Return why VergeOS refuses the action credential; empty if it does not."""
-    system = resolved.system
-    async with make_session(system.tls, system.proxies(), keeps_connections=False) as session:
-        meter = Telemetry().meter(resolved.host)
-        actor = connecting(resolved, session, meter, clock, client.budget, acts=True)
-        try:
-            query = {"fields": "$key", "limit": "1"}
-            await actor.read(VMS.path, query, endpoint=VMS.name)
-        except (ConfigError, VergeOSError) as error:
-            return [f"action_api_key: {error}"]
-        finally:
-            await actor.close()
-    return []
+def _problem(resolved: ResolvedSystem, table: str, read: TableRows[Any]) -> str:
+    """Return what of a table that was read is missing; empty if nothing is."""
+    if read.problem is not None:
+        return f"{counted(read.skipped, 'row')} skipped: {read.problem}"
+    if read.skipped_values:
+        fields = (f"{field} ({one.number})" for field, one in read.skipped_values.items())
+        return f"values that cannot be read: {', '.join(fields)}"
+    return _hold_problem(resolved, table, read.count)
 
 
-async def _log_problems(client: VergeOSClient) -> list[str]:
-    """Return why the logs that tell crashes from stops cannot be read; empty if they can."""
-    found = []
-    for table in LOGS.values():
-        try:
-            query = {"fields": ",".join(table.fields), "sort": "-$key", "limit": "1"}
-            body = await client.read(table.path, query, endpoint=table.endpoint)
-            problem = "" if table.decode(body).rows else "it has no rows"
-        except VergeOSError as error:
-            problem = str(error)
-        if problem:
-            found.append(f"recovery cannot start any VM without the log {table.name}: {problem}")
-    return found
-
-
-def _missing_tables(rows: Mapping[str, Any], rules: Sequence[EnrolmentRule]) -> list[str]:
-    """Return which tables could not be read without which recovery cannot start any VM."""
-    needed = [NODES, TAG_MEMBERS]
-    if any(rule.clusters for rule in rules):
-        needed.append(CLUSTERS)
-    return [
-        f"recovery cannot start any VM without the table {table.name}, which cannot be read"
-        for table in needed
-        if not rows.get(table.name) and (table is not TAG_MEMBERS or table.name not in rows)
-    ]
-
-
-def _hold_status(resolved: ResolvedSystem, table: str, count: int) -> str:
+def _hold_problem(resolved: ResolvedSystem, table: str, count: int) -> str:
     """Return what is missing where a table of a guard has no row; empty if nothing is."""
     guard = HOLDS.get(InputName(table)) if table in set(InputName) else None
     if not resolved.recovers or guard is None or count or table in MAY_BE_EMPTY:
         return ""
-    return f"[yellow]no rows, or hidden from this user: the guard {guard} holds no VM[/]"
-
-
-def _check_recovery(
-    resolved: ResolvedSystem,
-    rows: Mapping[str, Any],
-    clock: Clock,
-    problems: list[str],
-    write: Write,
-    *,
-    list_enrolled: bool,
-) -> bool:
-    """
-    Check recovery's settings, and count the VMs that each rule fits and that it would enrol.
-
-    Args:
-        rows: The rows of the tables that could be read, by table.
-        problems: Why the logs cannot be read, or the action credential is refused.
-
-    """
-    settings = resolved.recovery
-    setup = recovery_setup(settings, resolved.recovery_mode)
-    journal = directory(settings)
-    problems = [*problems, *_missing_tables(rows, setup.enrolment_rules)]
-    commands = "no token: commands are refused (set recovery.token_file)"
-    try:
-        if RecoveryToken(settings)() is not None:
-            commands = "commands need the token"
-    except ConfigError as error:
-        place = "recovery.token_file: " if settings.token_file is not None else ""
-        problems.append(f"{place}{error}")
-    if not _is_writable(journal):
-        problems.append(f"recovery.directory: {journal} cannot be written by this user")
-    inventory = join(rows, system_name="", identity=None, taken_at=clock.now())
-    vms, notes, tables = "no tags", list[str](), list[Table]()
-    if VMS.name in rows and inventory.tags is not None:
-        found = check_enrolment(inventory, setup.enrolment_rules)
-        vms = found.summary()
-        notes += enrolment_notes(found, setup, settings.confirm.rules)
-        notes += _possible_mistakes(setup, found.enrolments)
-        tables += [rules_table(found)] if setup.enrolment_rules else []
-        tables += [enrolled_table(found)] if list_enrolled and found.enrolled() else []
-    write(f"recovery  mode {setup.mode.value}, {escape(vms)}")
-    for table in tables:
-        write(table)
-    write(f"  journal in {escape(str(journal))}, {commands}")
-    write(f"  kill switch: touch {escape(setup.kill_switch_file)}")
-    for note in notes:
-        write(f"  [yellow]{escape(note)}[/]")
-    for problem in problems:
-        write(f"  [red]{escape(problem)}[/]")
-    return not problems
-
-
-def _possible_mistakes(setup: RecoveryConfig, enrolments: Mapping[str, Enrolment]) -> Iterator[str]:
-    cycles = any(
-        one.policy.acts and one.on_hang is OnHang.POWER_CYCLE for one in enrolments.values()
-    )
-    if cycles and not setup.log_users.own:
-        yield (
-            "recovery.own_user is not set: if the response to a kill is lost, recovery cannot "
-            "recognize its own kill, and the VM stays off until an operator starts it"
-        )
-    if setup.mode is not Mode.SHADOW and not setup.log_users.own:
-        yield (
-            "recovery.own_user is not set: a second instance that acts on this system cannot be "
-            "noticed, and each has restart budgets of its own"
-        )
-
-
-def _is_writable(path: Path) -> bool:
-    """Return whether *path* is a writable directory, or can be created as one."""
-    existing = next((one for one in (path, *path.parents) if one.exists()), Path("/"))
-    try:
-        with TemporaryDirectory(dir=existing):
-            return True
-    except OSError:
-        return False
+    return f"no rows, or hidden from this user: the guard {guard} holds no VM"

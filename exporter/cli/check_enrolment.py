@@ -20,7 +20,7 @@ from exporter.recovery.observe.enrolment import (
     enrol_all,
     rule_title,
 )
-from exporter.recovery.observe.inventory_checks import is_eligible
+from exporter.recovery.observe.inventory_checks import is_eligible, repeated
 from exporter.recovery.recovery_config import RecoveryConfig
 
 KINDS: Mapping[str, str] = {
@@ -45,11 +45,13 @@ class EnrolmentCheck(NamedTuple):
 
     def enrolled(self) -> list[tuple[VM, Enrolment]]:
         """Return the VMs that would be restarted after a crash, by name."""
+        shared = repeated([vm.config.uuid for vm in self.inventory.vms if vm.config.uuid])
         found = [
             (vm, enrolment)
             for vm in self.inventory.vms
             if (enrolment := self.enrolments.get(vm.config.uuid)) is not None
             if enrolment.policy.acts and is_eligible(vm, enrolment)
+            if vm.config.uuid not in shared  # recovery cannot tell them apart
         ]
         return sorted(found, key=lambda one: (one[0].config.name.casefold(), one[0].config.key))
 

@@ -1,10 +1,8 @@
 """What an hour of polling costs with the tables as they are, and what the check itself cost."""
 
-from collections.abc import Callable
-from typing import Any
-
 from rich.markup import escape
 
+from exporter.cli.check_result import Write
 from exporter.clock import Clock
 from exporter.config.recovery_setup import directory
 from exporter.config.systems import ResolvedSystem
@@ -14,10 +12,6 @@ from exporter.errors import ConfigError
 from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.source import VergeOSSource
-
-Write = Callable[[Any], None]
-"""Prints Rich markup."""
-
 
 SHOWN = 3
 """Tables that are named; the most frequent come first."""

@@ -137,18 +137,39 @@ def check(
             "unlocked. If it is accepted, the running daemon uses it again.",
         ),
     ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Check the settings and their files; send no request."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check the settings, connect to each system once, and print the results."""
+    """
+    Check the settings, connect to each system once, and print the results.
+
+    Exit codes: 0 everything works, 1 something does not, 2 a setting or an option is invalid.
+    """
     from exporter.cli import check as preflight
     from exporter.config.loader import load, unknown_variables
 
+    if offline and (enrolled or retry_refused):
+        raise ConfigError("--offline sends no request; --enrolled and --retry-refused need some")
     settings = load(config)
     for problem in unknown_variables(os.environ):
         typer.secho(problem, fg="yellow", err=True)
-    done = preflight.check(
-        settings, SystemClock(), _print, list_enrolled=enrolled, asks_anyway=retry_refused
-    )
-    if not asyncio.run(done):
+    write = _print if not as_json else _print_nothing
+    if offline:
+        result = asyncio.run(preflight.check_offline(settings, write))
+    else:
+        result = asyncio.run(
+            preflight.check(
+                settings, SystemClock(), write, list_enrolled=enrolled, asks_anyway=retry_refused
+            )
+        )
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+    if not result.passed:
         raise typer.Exit(FAILED)
 
 
@@ -362,6 +383,10 @@ A simulated VergeOS, {simulator.world.system_name}, listens at {url}{trust}
   end fault  {curl} -X DELETE {url}/simulator/faults/latency
   crash VM   {curl} -X POST {url}/simulator/vms/1/crash
   all calls  {curl} {url}/simulator/""")
+
+
+def _print_nothing(_: Any) -> None:
+    """Print nothing: the results are printed as JSON."""
 
 
 def _print(text: Any) -> None:

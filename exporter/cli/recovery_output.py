@@ -35,6 +35,7 @@ from exporter.recovery.report.responses import (
     VMsResponse,
 )
 from exporter.recovery.report.summary_text import summary_text
+from exporter.recovery.report.vm_counts import NotMonitored
 
 MAX_VMS = 20
 """Lines about VMs."""
@@ -43,6 +44,13 @@ GROUPED_FROM = 3
 NAMED_IN_GROUP = 2
 MAX_UNKNOWN = 20
 """Unknown templates that are printed beside the others."""
+_WHY: Mapping[str, str] = {
+    NotMonitored.SERVICE: "of a VergeOS service",
+    NotMonitored.DISABLED: "disabled",
+    NotMonitored.IGNORED: "ignored",
+    NotMonitored.NO_UUID: "without a UUID of its own",
+    NotMonitored.NO_STATUS: "not seen up or down yet",
+}
 SETTLED = (State.HEALTHY, State.PROBATION)
 """States in which no decision is made; guard results are from the last downtime."""
 STYLES: Mapping[Tone, str] = {
@@ -188,10 +196,7 @@ def _details(status: SystemRecoveryStatus) -> Iterator[str]:
     for name, command in (("paused", status.paused), ("disarmed", status.disarmed)):
         if command is not None:
             yield _in_force(name, command)
-    yield f"enrolled: {counted(status.vms, 'VM')}{_by_state(status.states)}"
-    if status.others:
-        others = sum(status.others.values())
-        yield f"monitored only: {counted(others, 'VM')}{_by_state(status.others)}"
+    yield from _counts(status)
     if status.under_way:
         yield f"open actions: {', '.join(status.under_way)}"
     if status.silences_unknown:
@@ -204,6 +209,22 @@ def _details(status: SystemRecoveryStatus) -> Iterator[str]:
         state = present if status.kill_switch else absent
         yield f"kill switch: {status.kill_switch_file} ({state})"
     yield f"url: {status.url}"
+
+
+def _counts(status: SystemRecoveryStatus) -> Iterator[str]:
+    """Yield how many VMs there are: what is enrolled, monitored and not monitored is all."""
+    if status.listed:
+        gone = f", and {status.gone} more a moment ago" if status.gone else ""
+        yield f"in the inventory: {counted(status.listed, 'VM')}{gone}"
+    yield f"enrolled: {counted(status.vms, 'VM')}{_by_state(status.states)}"
+    if status.others:
+        others = sum(status.others.values())
+        yield f"monitored only: {counted(others, 'VM')}{_by_state(status.others)}"
+    if status.not_monitored:
+        rest = sum(status.not_monitored.values())
+        reasons = status.not_monitored.items()
+        why = ", ".join(f"{number} {_WHY.get(reason, reason)}" for reason, number in reasons)
+        yield f"not monitored: {counted(rest, 'VM')} ({why})"
 
 
 def _question(question: OpenQuestion) -> str:

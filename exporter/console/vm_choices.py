@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from exporter.console.fleet import VMEntry
-from exporter.console.vm_query import CHOICES, FILTERS, Enrolment
+from exporter.console.vm_query import CHOICES, FILTERS, VALUES, enrolment_of
 
 MAX_CHOICES = 200
 """Of a filter: those of most VMs. Any other is found by its words."""
@@ -12,21 +13,10 @@ MAX_CHOICES = 200
 
 def choices_of(vms: Iterable[VMEntry]) -> Mapping[str, Sequence[str]]:
     """Return the values of each filter: fixed ones in their order, others sorted."""
-    counts: Mapping[str, Counter[str]] = {name: Counter() for name in FILTERS}
-    for vm in vms:
-        counts["system"][vm.system] += 1
-        counts["condition"][vm.condition] += 1
-        counts["status"][vm.status] += 1
-        counts["state"][vm.recovery_state] += 1
-        counts["cause"][vm.cause] += 1
-        counts["guard"][vm.failed_guard] += 1
-        counts["node"][vm.node] += 1
-        counts["cluster"][vm.cluster] += 1
-        counts["tag"].update(vm.tags)
-        if vm.is_enrolled:
-            counts["enrolment"][Enrolment.ENROLLED] += 1
-        elif vm.recovery_state:
-            counts["enrolment"][Enrolment.MONITORED] += 1
+    vms = tuple(vms)
+    counts = {name: Counter(map(read, vms)) for name, read in VALUES.items()}
+    counts["tag"] = Counter(chain.from_iterable(vm.tags for vm in vms))
+    counts["enrolment"] = Counter(map(enrolment_of, vms))
     return {name: _choices(name, counts[name]) for name in FILTERS}
 
 

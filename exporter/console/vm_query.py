@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -29,6 +30,8 @@ class Enrolment(StrEnum):
 
     ENROLLED = "enrolled"
     MONITORED = "monitored"
+    NOT_MONITORED = "not_monitored"
+    """Recovery is off, or the VM is disabled, of a VergeOS service, ignored or not seen yet."""
 
 
 class ListFormat(StrEnum):
@@ -123,6 +126,17 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """The parameters with a fixed list of values."""
 RANGES: Mapping[str, int] = {"page": MAX_PAGE, "per_page": MAX_PAGE_SIZE}
 """The greatest value of each parameter that is a number; the least is 1."""
+VALUES: Mapping[str, Callable[[VMEntry], str]] = {
+    "system": attrgetter("system"),
+    "condition": attrgetter("condition"),
+    "status": attrgetter("status"),
+    "state": attrgetter("recovery_state"),
+    "cause": attrgetter("cause"),
+    "guard": attrgetter("failed_guard"),
+    "node": attrgetter("node"),
+    "cluster": attrgetter("cluster"),
+}
+"""The filters of one value of a VM, which is empty if it has none."""
 FILTERS = tuple(
     name for name in VMQuery.__struct_fields__ if name not in ("q", "sort", "format", *RANGES)
 )
@@ -200,50 +214,51 @@ class VMSearch:
     """Finds VMs. What it searches in is kept until there are newer entries."""
 
     def __init__(self) -> None:
-        self._texts = OfNewest(_by_name)
+        self._by_name = OfNewest(_by_name)
+        self._texts = OfNewest(_texts)
 
     def find(self, entries: Entries, query: VMQuery) -> FoundVMs:
         """Return those of *entries* that fit; the same in the order count by their names."""
-        words = query.q.casefold().split()
-        fitting = [
-            entry for text, entry in self._texts(entries) if all(word in text for word in words)
-        ]
+        by_name = self._by_name(entries)
+        fitting: Sequence[VMEntry] = by_name
+        if words := query.q.casefold().split():
+            texts = zip(self._texts(by_name), by_name, strict=True)
+            fitting = [entry for text, entry in texts if all(word in text for word in words)]
         for fits in _filters(query):
             fitting = [entry for entry in fitting if fits(entry)]
-        counts = Counter(entry.condition for entry in fitting)
+        counts = Counter(map(VALUES["condition"], fitting))
         if query.condition is not None:
             fitting = [entry for entry in fitting if entry.condition is query.condition]
         conditions = {condition: counts[condition] for condition in Condition if counts[condition]}
         return FoundVMs(_sorted(fitting, query.sort), query.page, query.per_page, conditions)
 
 
-def _by_name(entries: Iterable[VMEntry]) -> Sequence[tuple[str, VMEntry]]:
-    """Return *entries* in the order of their names, each with the text that words are part of."""
-    ordered = sorted(entries, key=lambda one: (one.name.casefold(), one.name, one.system, one.key))
-    return [(_text(entry), entry) for entry in ordered]
+def _by_name(entries: Entries) -> Entries:
+    return tuple(
+        sorted(entries, key=lambda one: (one.name.casefold(), one.name, one.system, one.key))
+    )
 
 
-def _text(entry: VMEntry) -> str:
-    parts = (entry.name, entry.node, entry.cluster, entry.os, entry.system, entry.uuid)
-    return "\n".join((*parts, *entry.tags, *entry.addresses)).casefold()
+def _texts(entries: Entries) -> Sequence[str]:
+    """Return the text of each VM that words are searched in."""
+    return ["\n".join(_searched(one)).casefold() for one in entries]
+
+
+def _searched(one: VMEntry) -> tuple[str, ...]:
+    return (
+        *(one.name, one.node, one.cluster, one.os, one.system, one.uuid),
+        *one.tags,
+        *one.addresses,
+    )
 
 
 def _filters(query: VMQuery) -> Iterable[Callable[[VMEntry], bool]]:
     """Return what each filter of *query* asks of a VM, but for its condition."""
-    texts: Mapping[str, Callable[[VMEntry], str]] = {
-        "system": lambda one: one.system,
-        "status": lambda one: one.status,
-        "guard": lambda one: one.failed_guard,
-        "node": lambda one: one.node,
-        "cluster": lambda one: one.cluster,
-        "state": lambda one: one.recovery_state,
-        "cause": lambda one: one.cause,
-    }
-    for name, read in texts.items():
-        if value := getattr(query, name):
+    for name, read in VALUES.items():
+        if name != "condition" and (value := getattr(query, name)):
             yield _is(value.casefold(), read)
     if query.enrolment is not None:
-        yield _is_enrolled(query.enrolment)
+        yield _is(query.enrolment, enrolment_of)
     if query.tag:
         yield _has_tag(query.tag.casefold())
 
@@ -252,10 +267,11 @@ def _is(value: str, read: Callable[[VMEntry], str]) -> Callable[[VMEntry], bool]
     return lambda one: read(one).casefold() == value
 
 
-def _is_enrolled(enrolment: Enrolment) -> Callable[[VMEntry], bool]:
-    if enrolment is Enrolment.ENROLLED:
-        return lambda one: one.is_enrolled
-    return lambda one: one.recovery_state != "" and not one.is_enrolled
+def enrolment_of(vm: VMEntry) -> Enrolment:
+    """Return whether recovery may act on a VM, only monitors it, or does not monitor it."""
+    if vm.is_enrolled:
+        return Enrolment.ENROLLED
+    return Enrolment.MONITORED if vm.recovery_state else Enrolment.NOT_MONITORED
 
 
 def _has_tag(tag: str) -> Callable[[VMEntry], bool]:

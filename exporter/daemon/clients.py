@@ -1,6 +1,7 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ from exporter.clock import Clock
 from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.refusal_file import RefusalFile
+from exporter.errors import ConfigError
 from exporter.http import Proxies
 from exporter.inputs.files import SecretFile, Stamp
 from exporter.inputs.live_file import FileWatch
@@ -155,6 +157,15 @@ def _credential_source(system: SystemSettings, *, acts: bool) -> CredentialSourc
         password=password.read(),
         stamps=(key.stamp, password.stamp),
     )
+
+
+def secret_problems(system: SystemSettings) -> Iterator[str]:
+    """Yield what is wrong with the files of the secrets of *system*."""
+    for acts in (False, True) if system.acts_with_another_key else (False,):
+        try:
+            _credential_source(system, acts=acts)()
+        except ConfigError as error:
+            yield str(error)
 
 
 class _Secret:

@@ -6,7 +6,6 @@ rows that become stale leave the inventory, so that the metrics never show outda
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
@@ -371,7 +370,6 @@ class Poller:
             authenticated=not isinstance(self._log.lost, UnauthorizedError),
             taken_at=inventory.taken_at if inventory and essential & fresh.keys() else None,
             tables=self.tables.reports(fresh),
-            vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
             requests_per_hour=round(
                 requests_per_hour([*self.tables.schedules.values(), *self.besides()])
@@ -381,8 +379,3 @@ class Poller:
             named=self._named,
             frozen=inventory.frozen.system if inventory is not None else None,
         )
-
-
-def _vms_by_status(inventory: Inventory | None) -> Mapping[str, int]:
-    vms = inventory.vms if inventory is not None else ()
-    return Counter(vm.status.word if vm.status else "unknown" for vm in vms)

@@ -1,7 +1,6 @@
 """Queries and commands of recovery, for all systems: what the web API calls."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -39,10 +38,11 @@ from exporter.recovery.report.events import (
     decision_event,
 )
 from exporter.recovery.report.explain import Explanation, explain
-from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
+from exporter.recovery.report.presentation import CALM_STATES, URGENCY
 from exporter.recovery.report.sentences import sentence, shared_reason
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from exporter.recovery.report.time_range import time_range
+from exporter.recovery.report.vm_counts import count_vms
 from exporter.recovery.report.vm_timeline import VMTimeline
 from exporter.recovery.vm_lookup import (
     FoundVM,
@@ -298,8 +298,7 @@ class RecoveryService:
         facts, commands = recovery.system_facts, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
-        cases = recovery.state.cases.values()
-        states = _counted(case for case in cases if case.policy.acts)
+        counts = count_vms(recovery.state)
         return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
@@ -313,9 +312,12 @@ class RecoveryService:
             disarmed=_in_force(commands.disarm, recovery),
             journal=journal.place if journal is not None else "",
             journal_problem=facts.journal_problem,
-            vms=sum(states.values()),
-            states=states,
-            others=_counted(case for case in cases if not case.policy.acts),
+            vms=sum(counts.enrolled.values()),
+            states=counts.enrolled,
+            others=counts.monitored,
+            listed=counts.listed,
+            not_monitored=counts.not_monitored,
+            gone=counts.gone,
             under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
             questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
@@ -432,12 +434,6 @@ def _same_result(one: Decision, other: Decision) -> bool:
 
 def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEvent]:
     return sorted(events, key=lambda event: event.time, reverse=True)[:limit]
-
-
-def _counted(cases: Iterable[Case]) -> dict[str, int]:
-    """Return the number of *cases* in each state, the most urgent state first."""
-    states = Counter[str](case.state for case in cases)
-    return {str(state): states[state] for state in STATES if states[state]}
 
 
 def _is_listed(case: Case) -> bool:

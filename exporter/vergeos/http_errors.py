@@ -48,14 +48,16 @@ def check_status(
         return
     if status < 400:  # noqa: PLR2004
         where = response.headers.get("Location", "elsewhere")
-        raise BadReplyError(path, f"redirects to {_printable(where)}: check the URL", status=status)
+        problem = f"redirects to {_printable(where)}: check the URL"
+        raise BadReplyError(path, problem, status=status, is_foreign=True)
     text = _error_text(body, secrets)
     if status == 401:  # noqa: PLR2004
         raise UnauthorizedError(f"{path} answered 401{text}: the credentials are refused")
     if status == 403:  # noqa: PLR2004
         what = "read it" if response.method == "GET" else "do this"
         raise ForbiddenError(f"{path} answered 403{text}: this user may not {what}")
-    raise BadReplyError(path, f"answered {status}{text}", status=status)
+    is_foreign = not text and not body.lstrip().startswith((b"{", b"["))
+    raise BadReplyError(path, f"answered {status}{text}", status=status, is_foreign=is_foreign)
 
 
 def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:

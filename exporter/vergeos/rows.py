@@ -163,7 +163,13 @@ def raw_rows(body: bytes, path: str) -> list[bytes | msgspec.Raw]:
     except UnreadableError as problem:
         if body.strip() == b"null":  # some releases answer null for an empty list
             return []
-        raise BadReplyError(path, describe_body(body, str(problem))) from None
+        raise bad_answer(path, body, str(problem)) from None
+
+
+def bad_answer(path: str, body: bytes, problem: str) -> BadReplyError:
+    """Return the error of an answer that is no JSON."""
+    is_html = body.lstrip().startswith(b"<")
+    return BadReplyError(path, describe_body(body, problem), is_foreign=is_html)
 
 
 def describe_body(body: bytes, problem: str) -> str:

@@ -231,7 +231,7 @@ def _version(body: bytes, lost: list[LostValue]) -> Version:
     try:
         return decode_object(body, Version, lost)
     except UnreadableError as problem:
-        raise BadReplyError(VERSION_PATH, rows.describe_body(body, str(problem))) from None
+        raise rows.bad_answer(VERSION_PATH, body, str(problem)) from None
 
 
 def _page(keys: Sequence[int | None], before: Page, path: str) -> Page:

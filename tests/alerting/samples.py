@@ -91,7 +91,6 @@ def report(**changed: Any) -> SystemReport:
         authenticated=True,
         taken_at=START,
         tables=(table(),),
-        vms_by_status={},
         requests_remaining=900,
         requests_per_hour=1000,
         recent_errors=(),

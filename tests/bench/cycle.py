@@ -41,7 +41,6 @@ REPORT = SystemReport(
     authenticated=True,
     taken_at=START,
     tables=(),
-    vms_by_status={},
     requests_remaining=0,
     requests_per_hour=0,
     recent_errors=(),

@@ -44,7 +44,6 @@ REPORT = SystemReport(
     authenticated=True,
     taken_at=AT,
     tables=(TableReport("vms", 20.0, True, True, AT, 0.25, 2, 0, 1, 3, None),),  # noqa: FBT003
-    vms_by_status={},
     requests_remaining=612,
     requests_per_hour=758,
     recent_errors=(),

@@ -84,10 +84,10 @@ def fits(one: VMEntry, query: VMQuery) -> bool:
         "state": [one.recovery_state], "cause": [one.cause], "guard": [one.failed_guard],
         "node": [one.node], "cluster": [one.cluster],
         "tag": [*one.tags, *(tag.split("/")[0] for tag in one.tags if "/" in tag)],
-        "enrolment": [""] if one.is_enrolled or one.recovery_state else [],
+        "enrolment": ["monitored" if one.recovery_state else "not_monitored"],
     }  # fmt: skip
-    if own["enrolment"]:
-        own["enrolment"] = ["enrolled" if one.is_enrolled else "monitored"]
+    if one.is_enrolled:
+        own["enrolment"] = ["enrolled"]
     return all(
         any(word in text.casefold() for text in texts) for word in query.q.casefold().split()
     ) and all(

@@ -27,7 +27,7 @@ async def test_answers_are_as_declared(tmp_path: Path, mode: str) -> None:
         system.world.crash(VM)
         _, text = await daemon.get("/api/v1/openapi.json")
         document = json.loads(text)
-        values = {"vm": VM, "system": system.world.system_name, "key": "1"}
+        values = {"vm": VM, "system": system.world.system_name, "key": str(system.world.vm(VM).key)}
         for one in ENDPOINTS:
             if one.method != "GET":
                 continue

@@ -16,7 +16,7 @@ from exporter.model import CheckResult, Finding, Inventory, Level, SystemReport,
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READ = TableReport("drives", 300.0, True, True, NOON, 0.1, 1, 0, 0, 0, None)  # noqa: FBT003
-REPORT = SystemReport("north", "https://north", None, True, True, NOON, (READ,), {}, 9, 9, ())  # noqa: FBT003
+REPORT = SystemReport("north", "https://north", None, True, True, NOON, (READ,), 9, 9, ())  # noqa: FBT003
 
 
 def report(**changes: Any) -> SystemReport:

@@ -177,7 +177,6 @@ def report(system_name: str = "prod", **changes: Any) -> SystemReport:
         authenticated=True,
         taken_at=AT,
         tables=(table("vms"),),
-        vms_by_status={},
         requests_remaining=612,
         requests_per_hour=742,
         recent_errors=(),

@@ -51,7 +51,7 @@ def samples(world: World) -> dict[str, str]:
         answer = msgspec.json.encode(rows(world, table.endpoint, **query))
         read[table.name] = table.decode(answer).rows
     inventory = join(read, system_name="north", identity=None, taken_at=NOON)
-    report = SystemReport("north", "", None, True, True, NOON, (), {}, 1, 1, ())  # noqa: FBT003
+    report = SystemReport("north", "", None, True, True, NOON, (), 1, 1, ())  # noqa: FBT003
     rendered = Renderer(FAMILIES).render(inventory, report)
     page = PageBuilder(FAMILIES).page([rendered], Format.CLASSIC).plain(b"").read().decode()
     lines = [line.rpartition(" ") for line in page.splitlines() if not line.startswith("#")]

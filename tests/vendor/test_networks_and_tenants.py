@@ -24,7 +24,6 @@ REPORT = SystemReport(
     authenticated=True,
     taken_at=AT,
     tables=(),
-    vms_by_status={},
     requests_remaining=1,
     requests_per_hour=1,
     recent_errors=(),

@@ -29,7 +29,6 @@ REPORT = SystemReport(
     authenticated=True,
     taken_at=AT,
     tables=(),
-    vms_by_status={},
     requests_remaining=0,
     requests_per_hour=0,
     recent_errors=(),

@@ -59,7 +59,6 @@ def system(
     authenticated: bool = True,
     seconds_ago: float | None = 12,
     tables: tuple[TableReport, ...] | None = None,
-    vms: dict[str, int] | None = None,
     recent_errors: tuple[RecentError, ...] = (),
 ) -> SystemReport:
     return SystemReport(
@@ -70,7 +69,6 @@ def system(
         authenticated=authenticated,
         taken_at=None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago),
         tables=(table(), table("machine_status")) if tables is None else tables,
-        vms_by_status={"running": 380, "stopped": 32} if vms is None else vms,
         requests_remaining=612,
         requests_per_hour=742,
         recent_errors=recent_errors,
@@ -86,7 +84,6 @@ def waiting(name: str = "production") -> SystemReport:
         authenticated=True,
         taken_at=None,
         tables=(unread("vms"), unread("machine_status")),
-        vms_by_status={},
         requests_remaining=850,
         requests_per_hour=742,
         recent_errors=(),
@@ -104,7 +101,6 @@ def refused(name: str = "laboratory") -> SystemReport:
         authenticated=False,
         seconds_ago=None,
         tables=(table("vms", **lost), table("machine_status", **lost)),  # type: ignore[arg-type]
-        vms={},
         recent_errors=(
             RecentError(NOW - timedelta(seconds=230), f"vms, machine_status: {REFUSED_ERROR}"),
         ),

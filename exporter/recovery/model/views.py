@@ -73,6 +73,14 @@ class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Enrolled VMs by state, the most urgent state first."""
     others: Mapping[str, int] = {}
     """VMs that are monitored only, by state."""
+    listed: int = 0
+    """VMs in the inventory: those that are enrolled or monitored only, without those that are gone,
+    and those that are not monitored."""
+    not_monitored: Mapping[str, int] = {}
+    """VMs in the inventory that recovery does not monitor, by reason: ``service``, ``disabled``,
+    ``ignored``, ``no_uuid`` or ``no_status``."""
+    gone: int = 0
+    """Enrolled and monitored VMs that the inventory has no longer, for three polls at most."""
     under_way: tuple[str, ...] = ()
     """Names of the VMs with an open action."""
     inventory_at: datetime | None = None

@@ -9,6 +9,7 @@ import msgspec
 from exporter.alerting.views import AlertsAnswer, SilencesAnswer
 from exporter.console.vm_list import VMS_PATH, VMListResponse
 from exporter.console.vm_query import VMQuery
+from exporter.console.vm_responses import VMHistoryResponse, VMResponse
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.model import Retried, RetryBody
 from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind
@@ -33,6 +34,7 @@ from exporter.recovery.report.responses import (
 from exporter.web.alerts import ALERTS, SILENCES
 
 OPENAPI = "/api/v1/openapi.json"
+VM = f"{VMS_PATH}/{{system}}/{{key}}"
 
 Document = dict[str, Any]
 
@@ -83,6 +85,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", OPENAPI, "This document", Document),
     _get(DOCTOR_PATH, "The results of the doctor", DoctorResponse, DoctorQuery),
     _get(VMS_PATH, "The VMs that fit a query", VMListResponse, VMQuery)._replace(also="text/csv"),
+    Endpoint("GET", VM, "What is known of a VM, and what happened to it", VMResponse),
+    Endpoint("GET", f"{VM}/history", "Resources and conditions of a VM", VMHistoryResponse),
     Endpoint("GET", ALERTS, "The alerts of the daemon, the worst first", AlertsAnswer),
     Endpoint("GET", SILENCES, "The silences, with the VMs that each mutes", SilencesAnswer),
     _get(RECOVERY, "The state of recovery in each system", StatusResponse, SystemQuery),

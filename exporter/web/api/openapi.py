@@ -105,7 +105,12 @@ def _operation(
         },
     }
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer" if name == "key" else "string"},
+        }
         for name in re.findall(r"{(\w+)}", one.path)
     ]
     if one.query is not None:

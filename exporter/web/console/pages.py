@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from exporter.console.vm_list import VMS_PATH
+from exporter.console.vm_responses import VM_HISTORY_PATH, VM_PATH
 from exporter.web.alerts import AlertsAPI, AlertViews
 from exporter.web.console import (
     data,
@@ -69,8 +70,8 @@ def install_console(
     router.add_get(VMS_PATH, limited(partial(vms_api.show, console)))
     get("/data", data.show)
     get(vm.PATH, vm.show)
-    get(vm_api.PATH, vm_api.show)
-    get(vm_api.HISTORY_PATH, vm_api.history)
+    get(VM_PATH, vm_api.show)
+    get(VM_HISTORY_PATH, vm_api.history)
     get(recovery.PATH, recovery.show)
     get(f"{recovery.PATH}/log", recovery_log.show)
     get(f"{recovery.PATH}/report", recovery_report.show)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a daemon without recovery does not load them
     from exporter.recovery.report.explain import Explanation
     from exporter.recovery.report.vm_timeline import VMTimeline
 
-PATH = "/vms/{system}/{key:[0-9]{1,18}}"
+PATH = "/vms/{system}/{key}"
 ZOOMS: Mapping[str, timedelta] = {
     "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
@@ -34,6 +34,8 @@ MAX_EVENTS = 200
 NEWEST_EVENTS = 12
 """That are shown without a click."""
 TICKS = 5
+NO_KEY = -1
+MAX_DIGITS = 18
 HOUR_MEANS = 12
 RUNBOOKS: Mapping[Condition, str] = {
     Condition.DOWN: "VergeVMDown",
@@ -63,14 +65,21 @@ class VMFacts(NamedTuple):
         return self.explanation.vm if self.explanation is not None else f"VM {self.key}"
 
 
+def key_of(request: web.Request) -> int:
+    """Return the key that the path names; `NO_KEY` if it is none."""
+    text = request.match_info["key"]
+    is_key = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_key else NO_KEY
+
+
 async def facts_of(console: Console, request: web.Request, since: datetime) -> VMFacts | None:
     """Return what is known of the VM that the path names; None if it was never seen."""
-    system, key = request.match_info["system"], int(request.match_info["key"])
+    system, key = request.match_info["system"], key_of(request)
     entry = entry_of(console.vms(), system, key)
     history = console.systems.histories().get(system)
     last_seen = history.last_seen(key) if history is not None else None
     explanation, timeline, problem = None, None, ""
-    if console.service is not None:
+    if console.service is not None and key != NO_KEY:
         try:
             explanation = await console.service.explain(key, system)
             timeline = await console.service.timeline(key, system, since)

@@ -10,11 +10,7 @@ from exporter.console.timeline_strip import spans_of_segments
 from exporter.console.vm_responses import VMHistoryResponse, VMResponse
 from exporter.recovery.report.responses import ErrorResponse
 from exporter.web.console.console import Console
-from exporter.web.console.vm import ZOOM, ZOOMS, facts_of
-
-KEY = "{key:[0-9]{1,18}}"
-PATH = f"/api/v1/vms/{{system}}/{KEY}"
-HISTORY_PATH = f"{PATH}/history"
+from exporter.web.console.vm import ZOOM, ZOOMS, facts_of, key_of
 
 
 async def show(console: Console, request: web.Request) -> web.Response:
@@ -37,7 +33,7 @@ async def show(console: Console, request: web.Request) -> web.Response:
 
 async def history(console: Console, request: web.Request) -> web.Response:
     """Respond with the resources and the conditions of a VM in the last hours."""
-    system, key = request.match_info["system"], int(request.match_info["key"])
+    system, key = request.match_info["system"], key_of(request)
     known, now = console.systems.histories().get(system), console.clock.now()
     if known is None or not known.knows(key):
         return _unknown(request)

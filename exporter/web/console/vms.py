@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
+from exporter.console import links
 from exporter.console.fleet import VMEntry
 from exporter.console.history_bar import HEIGHT, WIDTH, history_bar
 from exporter.console.tones import OF_RECOVERY
@@ -135,11 +135,6 @@ def address(query: VMQuery, **changes: Any) -> str:
     return f"{PATH}?{parameters}" if parameters else PATH
 
 
-def vm_address(vm: VMEntry) -> str:
-    """Return the address of the page of a VM."""
-    return f"{PATH}/{quote(vm.system, safe='')}/{vm.key}"
-
-
 def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mapping[str, Any]:
     found = console.search.find(vms, query)
     if found.page > found.pages:
@@ -167,7 +162,7 @@ def _values(console: Console, vms: tuple[VMEntry, ...], query: VMQuery) -> Mappi
         "several_systems": len(choices["system"]) > 1,
         "csv": f"{VMS_PATH}?{query_string(everything)}",
         "json": f"{VMS_PATH}?{query_string(query)}",
-        "vm_address": vm_address,
+        "vm_address": links.vm,
         "bars": {
             name: history_bar(segments)
             for name, segments in console.status_history(found.shown).items()
