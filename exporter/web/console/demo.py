@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from exporter.web.console.console import Console
 
 BREAK = "/demo"
-WARMING_UP = "warming_up"
-"""A readiness of recovery."""
 
 COMING: Mapping[str, str] = {
     "crash": "will crash",
@@ -100,6 +98,7 @@ class DemoBanner:
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self._csrf = secrets.token_urlsafe(32)
+        self._was_ready = False
 
     def banner(self, states: Sequence[SystemState], vms: Sequence[VMEntry]) -> Banner:
         """
@@ -111,6 +110,7 @@ class DemoBanner:
 
         """
         demo = self._demo
+        self._was_ready = self._was_ready or (bool(states) and all(map(_is_ready, states)))
         return Banner(
             [_line(event, COMING, vms) for event in demo.coming() if event.what in COMING],
             [_line(event, HAPPENED, vms) for event in demo.happened() if event.what in HAPPENED],
@@ -118,7 +118,7 @@ class DemoBanner:
             BUTTONS,
             self._csrf,
             demo.token,
-            not all(map(_is_warm, states)) or not states,
+            not self._was_ready,
         )
 
     async def act(self, console: "Console", request: web.Request) -> web.StreamResponse:
@@ -140,9 +140,8 @@ class DemoBanner:
         raise web.HTTPSeeOther(local_path(fields.get("next", "/")))
 
 
-def _is_warm(state: SystemState) -> bool:
-    recovery = state.report.recovery
-    return recovery is not None and recovery.readiness != WARMING_UP
+def _is_ready(state: SystemState) -> bool:
+    return state.report.recovery is not None and state.report.recovery.ready
 
 
 def _line(event: DemoEvent, texts: Mapping[str, str], vms: Sequence[VMEntry]) -> Line:
