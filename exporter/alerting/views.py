@@ -1,5 +1,6 @@
 """Alerts and silences as the console and its API show them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -7,11 +8,13 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.alerting.alert_store import StoredAlert
-from exporter.alerting.silences import SilenceInterval
+from exporter.alerting.silences import Silence, SilenceInterval
 from exporter.alerting.vm_silences import holds_vm, may_hold_vms
 
 MADE_HERE = "(from the console of Vergewatch)"
 """Ends the comment of a silence that the console created, and may therefore end."""
+ANY = None
+"""In place of the name of a VM."""
 SEVERITIES = ("critical", "warning", "info")
 """The worst first."""
 SHOWN_ELSEWHERE = frozenset(
@@ -100,7 +103,7 @@ class VMLabels(NamedTuple):
     labels: Mapping[str, str]
 
 
-def vm_labels(system: str, key: int, name: str, *, node: str, cluster: str) -> VMLabels:
+def vm_labels(system: str, key: int, name: str, node: str, cluster: str) -> VMLabels:
     """Return the labels of a VM; a node or cluster that is not known is left out."""
     location = {"node_name": node, "cluster_name": cluster}
     labels = {label: text for label, text in location.items() if text}
@@ -112,7 +115,7 @@ def alert_views(
     alerts: Iterable[StoredAlert], silences: Iterable[SilenceInterval], *, at: float
 ) -> list[AlertView]:
     """Return *alerts*: the firing ones before the resolved, and the worst first."""
-    active = [one.silence for one in silences if one.starts <= at < one.ends]
+    active = _by_vm_name(one.silence for one in silences if one.starts <= at < one.ends)
     found = []
     for stored in alerts:
         labels, notes = stored.alert.labels, stored.alert.annotations
@@ -133,7 +136,7 @@ def alert_views(
                 resolved=stored.ends_at,
                 silences=tuple(
                     one.id
-                    for one in active
+                    for one in (*active[labels.get("vm_name", "")], *active[ANY])
                     if all(each.matches(labels.get(each.name, "")) for each in one.matchers)
                 ),
             )
@@ -143,11 +146,17 @@ def alert_views(
 
 def muted_vms(silences: Iterable[SilenceInterval], vms: Sequence[VMLabels]) -> MutedVMs:
     """Return those of *vms* that each of *silences* mutes."""
-    return {
-        one.silence.id: tuple(vm.vm for vm in vms if holds_vm(one.silence, vm.labels))
-        for one in silences
-        if may_hold_vms(one.silence)
-    }
+    by_name: dict[str, list[VMLabels]] = defaultdict(list)
+    for vm in vms:
+        by_name[vm.vm.name].append(vm)
+    found = {}
+    for one in silences:
+        silence = one.silence
+        if may_hold_vms(silence):
+            name = _vm_name(silence)
+            candidates = vms if name is ANY else by_name.get(name, ())
+            found[silence.id] = tuple(vm.vm for vm in candidates if holds_vm(silence, vm.labels))
+    return found
 
 
 def silence_views(
@@ -175,6 +184,24 @@ def silence_views(
         for one in sorted(silences, key=lambda one: (one.starts > at, one.ends))
         if at < one.ends
     ]
+
+
+def _by_vm_name(silences: Iterable[Silence]) -> Mapping[str | None, list[Silence]]:
+    """Return *silences* by the name of the VM that each is of: there may be thousands of alerts."""
+    found: dict[str | None, list[Silence]] = defaultdict(list)
+    for silence in silences:
+        found[_vm_name(silence)].append(silence)
+    return found
+
+
+def _vm_name(silence: Silence) -> str | None:
+    """Return the only name that a VM of *silence* can have; `ANY` if there is no such name."""
+    names = (
+        one.value
+        for one in silence.matchers
+        if one.name == "vm_name" and one.is_equal and not one.is_regex
+    )
+    return next(names, ANY)
 
 
 def _urgency(alert: AlertView) -> tuple[bool, int, str, str, datetime, str]:

@@ -1,7 +1,6 @@
 """The alerts and silences for pages and the API, and ``GET /api/v1/alerts`` and ``/silences``."""
 
 from collections.abc import Callable, Sequence
-from operator import is_
 from typing import Any
 
 from aiohttp import web
@@ -46,9 +45,8 @@ class AlertViews:
         self.source = alerts
         self._vms = vms
         self._clock = clock
-        self._fleet: Sequence[VMEntry] = ()
-        self._known: Sequence[SilenceInterval] = ()
-        self._muted: MutedVMs = {}
+        self._muted: tuple[object, MutedVMs] = (None, {})
+        """With what it was made of."""
 
     @property
     def posts(self) -> bool:
@@ -76,12 +74,17 @@ class AlertViews:
         """Return the silences in force and those to come, with the VMs that each mutes."""
         if self.source is None:
             return []
-        known, fleet = self.source.known_silences, self._vms()
-        # Every open page asks after each poll, and the answer is the same for all.
-        if known is not self._known or not _are_same(fleet, self._fleet):
-            self._known, self._fleet = known, fleet
-            self._muted = await run_in_thread(_muted, known, fleet)
-        return silence_views(known, self._muted, at=self._clock.monotonic())
+        known = self.source.known_silences
+        muted = await run_in_thread(self._muted_by, known, self._vms())
+        return silence_views(known, muted, at=self._clock.monotonic())
+
+    def _muted_by(self, silences: Sequence[SilenceInterval], fleet: Sequence[VMEntry]) -> MutedVMs:
+        """Return the VMs that each silence mutes: every open page asks after each poll."""
+        vms = [(vm.system, vm.key, vm.name, vm.node, vm.cluster) for vm in fleet]
+        versions = [(one.silence.id, one.silence.updated_at) for one in silences]
+        if self._muted[0] != (vms, versions):
+            self._muted = (vms, versions), muted_vms(silences, [vm_labels(*vm) for vm in vms])
+        return self._muted[1]
 
 
 class AlertsAPI:
@@ -104,14 +107,3 @@ class AlertsAPI:
             unknown=self._views.unknown if self._views.reads_silences else "",
             silences=await self._views.silences(),
         )
-
-
-def _are_same(fleet: Sequence[VMEntry], other: Sequence[VMEntry]) -> bool:
-    return len(fleet) == len(other) and all(map(is_, fleet, other))
-
-
-def _muted(silences: Sequence[SilenceInterval], fleet: Sequence[VMEntry]) -> MutedVMs:
-    labels = [
-        vm_labels(vm.system, vm.key, vm.name, node=vm.node, cluster=vm.cluster) for vm in fleet
-    ]
-    return muted_vms(silences, labels)
