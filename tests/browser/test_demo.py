@@ -35,11 +35,11 @@ def test_a_visitor_crashes_a_vm_and_sees_it_recovered(visitor: Visitor) -> None:
 
 
 def test_a_visitor_breaks_the_platform_and_ends_it(visitor: Visitor) -> None:
-    page = visitor.open("/platform")
+    page = visitor.open("/recovery")
     page.get_by_role("button", name="Fill a storage tier").click()
     page.get_by_text("Broken now: ").wait_for()
     assert "tier full" in page.inner_text(".demo form")
-    assert page.url == f"{visitor.url}/platform"
+    assert page.url == f"{visitor.url}/recovery"
 
     page.get_by_role("button", name="End all faults").click()
     page.wait_for_load_state()
