@@ -1,6 +1,7 @@
 """What an attacker sends to the console: each must have no effect."""
 
 import asyncio
+import gzip
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -272,6 +273,8 @@ async def test_form_cannot_be_sent_as_something_else(
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Host": "evil.example"},
+        {"Host": "evil.example\\.localhost"},
+        {"Origin": "http://["},
         {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
     ],
 )
@@ -440,6 +443,64 @@ async def test_form_that_makes_no_sense_is_refused(site: Site, body: bytes) -> N
         )
         assert re.match(rb"HTTP/1.1 (303|403) ", head)
         assert b"Set-Cookie" not in head
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Origin: {url}\r\nOrigin: http://evil.example\r\n",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+    ],
+)
+async def test_second_value_of_a_header_counts_too(site: Site, lines: str) -> None:
+    body = f"owner=anna&token={TOKEN}"
+    head, _ = await raw(
+        site,
+        f"POST /login HTTP/1.1\r\nHost: {site.url[7:]}\r\nContent-Type: {FORM}\r\n"
+        f"{lines.format(url=site.url)}Content-Length: {len(body)}\r\n\r\n{body}",
+    )
+
+    assert head.startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize("origin", ["", "Origin: http://evil.example\r\n"])
+async def test_host_in_the_target_of_the_request_counts_too(site: Site, origin: str) -> None:
+    body = f"owner=anna&token={TOKEN}"
+    head, _ = await raw(
+        site,
+        f"POST http://evil.example/login HTTP/1.1\r\nHost: localhost\r\n{origin}"
+        f"Content-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n{body}",
+    )
+
+    assert head.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_compressed_form_is_refused_without_decompression(site: Site) -> None:
+    body = gzip.compress(b"a" * 10_000_000)
+    head, _ = await raw(
+        site,
+        f"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
+        f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body,
+    )
+
+    assert head.startswith(b"HTTP/1.1 415 ")
+
+
+async def test_client_that_hangs_up_within_a_form_leaves_no_error_in_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(site.url.rpartition(":")[2])
+    for path in ("/login", "/recovery/disarm", "/api/v1/recovery/disarm", "/-/reload"):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx".encode()
+        )
+        await asyncio.sleep(0.05)  # noqa: TID251 - until the server waits for the rest
+        writer.transport.abort()
+    await asyncio.sleep(0.1)  # noqa: TID251 - until the server sees the end
+
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 # Guessing.
