@@ -8,6 +8,11 @@ from playwright.sync_api import Page, expect
 from exporter.cli.main import DEMO_TOKEN
 from tests.browser.visitor import Visitor
 
+OPEN_DISARM = """() => {
+  const all = [...document.querySelectorAll("details")];
+  all.find((one) => one.innerText.startsWith("Disarm")).open = true;
+}"""
+
 
 @pytest.fixture
 def operator(visitor: Visitor) -> Iterator[Page]:
@@ -88,3 +93,15 @@ def test_a_vm_is_opened_from_the_list_and_says_why_it_is_as_it_is(visitor: Visit
     page.get_by_role("link", name="web-blackbird").last.click()
     page.wait_for_url("**/vms/meadowlark/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("web-blackbird")
+
+
+def test_a_refresh_that_was_on_its_way_leaves_an_open_form(operator: Page) -> None:
+    """A poll's page that was asked for before the form was opened arrives after it."""
+    operator.wait_for_function("() => window.htmx !== undefined")
+    operator.route("**/recovery", lambda route: (operator.evaluate(OPEN_DISARM), route.continue_()))
+    with operator.expect_response("**/recovery", timeout=10_000):
+        pass
+    operator.unroute("**/recovery")
+    operator.wait_for_timeout(500)
+    assert operator.locator("details[open]", has_text="Disarm").count() == 1
+    operator.locator("summary", has_text="Disarm").click()
