@@ -62,6 +62,8 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 	$(call same,docs/settings.md)
 	$(call same,docs/recovery.md)
 	$(call same,docs/doctor.md)
+	$(call same,docs/commands.md)
+	$(call same,docs/vergewatch.1)
 	$(call same,docs/openapi.json)
 	@echo "up to date"
 	$(call heading,rules)
@@ -109,7 +111,8 @@ static: $(DEV) ## Fetch the vendored files of the console again; needs npm
 
 docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@$(BIN)/python -m tools.alert_rules .
-	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json; do \
+	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json \
+	        docs/commands.md docs/vergewatch.1; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.

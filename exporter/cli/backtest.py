@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import typer
 
+from exporter.cli.times import Utc, shown
 from exporter.errors import ConfigError, JournalError, UnavailableError
-from exporter.formatting import minute, plain
+from exporter.formatting import minute
 
 if TYPE_CHECKING:
     from exporter.backtest.compare import Backtest
@@ -55,6 +56,7 @@ def backtest(
         str | None, typer.Option("--system", metavar="NAME", help="Name or URL of the system.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    utc: Utc = False,
 ) -> None:
     """Replay recorded history with other recovery settings, and show what would differ."""
     import msgspec
@@ -73,7 +75,7 @@ def backtest(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
-        typer.echo("\n".join(map(plain, backtest_text(result, most=DIFFERENCES))))
+        typer.echo("\n".join(map(shown, backtest_text(result, most=DIFFERENCES))))
 
 
 def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, source: str) -> str:

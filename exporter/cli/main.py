@@ -1,8 +1,8 @@
 """
 The command line.
 
-Exit codes: 0 success, 1 a failure, 2 an invalid option or setting; `doctor` also has 3 and 4. A
-command imports what it needs when it runs: `vergewatch explain` loads neither the server nor the
+Exit codes, JSON and errors of all commands follow one contract: docs/commands.md. A command
+imports what it needs when it runs: `vergewatch explain` loads neither the server nor the
 simulator.
 """
 
@@ -31,8 +31,14 @@ if TYPE_CHECKING:
 FAILED = 1
 INVALID = 2
 
+INTERRUPTED = 130
+PROGRAM = "vergewatch"
+COMPLETION_VARIABLE = "_VERGEWATCH_COMPLETE"
+USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__bases__[0])
+"""Of typer's own copy of click, which is not public under its name."""
+
 command = typer.Typer(
-    name="vergewatch",
+    name=PROGRAM,
     help="Prometheus metrics and safe automatic VM restart for VergeOS.",
     no_args_is_help=True,
     add_completion=False,
@@ -80,6 +86,7 @@ Alertmanagers = Annotated[
     list[str] | None,
     typer.Option("--alertmanager", metavar="URL", help="Alertmanager to use; may be repeated."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed.")]
 
 DEFAULT_LISTEN = ":9888"
@@ -141,7 +148,7 @@ def check(
         bool,
         typer.Option("--offline", help="Check the settings and their files; send no request."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """
     Check the settings, connect to each system once, and print the results.
@@ -166,9 +173,7 @@ def check(
             )
         )
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        print_json(result)
     if not result.passed:
         raise typer.Exit(FAILED)
 
@@ -269,10 +274,13 @@ def simulate(
 
 
 @command.command()
-def metrics() -> None:
+def metrics(as_json: AsJson = False) -> None:
     """Print every metric with its labels and its meaning."""
     from exporter.cli import reference
 
+    if as_json:
+        print_json([one._asdict() for one in reference.metrics()])
+        return
     for metric in reference.metrics():
         labels = ", ".join(metric.labels)
         _print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]")
@@ -280,11 +288,31 @@ def metrics() -> None:
 
 
 @command.command()
-def settings() -> None:
+def settings(as_json: AsJson = False) -> None:
     """Print every setting, as Markdown."""
     from exporter.cli import reference
 
+    if as_json:
+        print_json(reference.setting_list())
+        return
     typer.echo(reference.settings_table(), nl=False)
+
+
+@command.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """
+    Print the script that completes commands and options in a shell.
+
+    For bash, for example: source <(vergewatch completion bash), in ~/.bashrc.
+    """
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    if shell not in ("bash", "zsh", "fish"):
+        raise ConfigError(f"the shell {shell!r} must be bash, zsh or fish")
+    script = get_completion_script(prog_name=PROGRAM, complete_var=COMPLETION_VARIABLE, shell=shell)
+    typer.echo(script)
 
 
 @command.command(hidden=True)
@@ -325,16 +353,27 @@ def command_for(args: Sequence[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
+    """Run the command line; what is wrong is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # do not fail on characters that it lacks
             stream.reconfigure(errors="replace")
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
+    if COMPLETION_VARIABLE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     try:
-        command_for(sys.argv[1:])()
+        done = command_for(sys.argv[1:])(
+            standalone_mode=False, prog_name=PROGRAM, complete_var=COMPLETION_VARIABLE
+        )
     except (ConfigError, BaseExceptionGroup) as error:
         sys.exit(_print_errors(error))
+    except USAGE_ERROR as error:
+        sys.exit(_print_usage_error(error))
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    sys.exit(done or 0)
 
 
 def import_structlog_without_rich() -> None:
@@ -361,6 +400,17 @@ def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int
     return FAILED if temporary else INVALID
 
 
+def _print_usage_error(error: Any) -> int:
+    """Print one line about an invalid option or argument; return the exit code."""
+    path = error.ctx.command_path if error.ctx is not None else PROGRAM
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+        typer.echo(error.format_message(), err=True)
+        return INVALID
+    text = " ".join(plain(error.format_message()).split()).rstrip(".")
+    typer.echo(f"vergewatch: {text}; see {path} --help", err=True)
+    return INVALID
+
+
 def _given(**groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the options that were given, nested like the settings."""
     return {
@@ -383,6 +433,13 @@ A simulated VergeOS, {simulator.world.system_name}, listens at {url}{trust}
   end fault  {curl} -X DELETE {url}/simulator/faults/latency
   crash VM   {curl} -X POST {url}/simulator/vms/1/crash
   all calls  {curl} {url}/simulator/""")
+
+
+def print_json(document: Any) -> None:
+    """Print *document* as JSON."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def _print_nothing(_: Any) -> None:

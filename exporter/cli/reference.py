@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from exporter.cli import command_tree
 from exporter.collectors.registry import FAMILIES
 from exporter.config.loader import SINGLE_SYSTEM
 from exporter.config.settings import PREFIX, Settings
@@ -50,6 +51,8 @@ def updated(path: Path) -> str:
         from exporter.web.api.openapi import openapi_json  # noqa: PLC0415 - loads the web server
 
         return openapi_json().decode()
+    if path.suffix == ".1":
+        return command_tree.manual()
     page = path.read_text()
     return GENERATED.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", page)
 
@@ -85,6 +88,8 @@ PARTS = {
     "settings": settings_table,
     "recovery": recovery_tables,
     "doctor": doctor_table,
+    "commands": command_tree.markdown,
+    "statuses": command_tree.statuses,
 }
 
 
@@ -150,6 +155,18 @@ def _check_row(check: Check) -> tuple[str, ...]:
     levels = "skipped" if check.always_skipped else ", ".join(check.levels)
     name = f'<a id="{check.name}"></a>`{check.name}`'
     return name, check.about, levels, tables.strip(), check.remedy, alerts
+
+
+def setting_list() -> list[dict[str, str]]:
+    """Return the settings as values for JSON."""
+    names = ("setting", "variable", "default", "meaning")
+    return [
+        {
+            name: cell.strip("`*") if name != "meaning" else cell
+            for name, cell in zip(names, row, strict=True)
+        }
+        for row in _setting_rows()
+    ]
 
 
 def _setting_rows() -> Iterable[tuple[str, ...]]:

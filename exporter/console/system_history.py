@@ -14,6 +14,7 @@ from exporter.console.status_history import (
     SLOTS,
     Segment,
     StatusHistory,
+    begin_of,
     slot_of,
     slots_before,
 )
@@ -86,12 +87,20 @@ class SystemHistory:
         for change in saved.changes:
             changes[change.vm_key].append(change)
         observed = sorted({slot_of(time) for time in saved.polls})
+        unchanged: list[tuple[int, int]] = []
         for vm in monitored:
-            row = self._rows.get(vm.key)
-            if row is not None:
-                condition = condition_in_state(State(vm.state), "")
-                for number, code in slots_before(changes[vm.key], observed, condition):
-                    self._status.add(row, number, code)
+            row, condition = self._rows.get(vm.key), condition_in_state(State(vm.state), "")
+            if row is None:
+                continue
+            if vm.key not in changes:
+                unchanged.append((row, CODES[condition]))
+                continue
+            for number, code in slots_before(changes[vm.key], observed, condition):
+                self._status.add(row, number, code)
+        for (
+            number
+        ) in observed:  # nearly all of 10,000 VMs: by half hours, which is ten times faster
+            self._status.record(unchanged, self._rows.count, begin_of(number))
         self.is_complete = True
 
     def status(self, key: int, now: datetime) -> tuple[Segment, ...]:

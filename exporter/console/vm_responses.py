@@ -10,7 +10,8 @@ from exporter.console.timeline_strip import Span
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 
-VM_PATH = "/api/v1/vms/{system}/{key}"
+VM_PATH = "/api/v1/vms/{system:[^/]+}/{key:[^/]+}"
+"""As routes are written: without the patterns, a name with a brace would not fit."""
 VM_HISTORY_PATH = f"{VM_PATH}/history"
 
 

@@ -241,15 +241,20 @@ async def read_body(request: web.Request) -> bytes:
     Return the body of *request* without the error log that aiohttp writes for a broken one.
 
     Raises:
-        HTTPBadRequest: The body does not match its headers.
+        HTTPUnsupportedMediaType: It is compressed: few bytes could cost much work.
+        HTTPBadRequest: The body does not match its headers, or ends too early.
         HTTPRequestEntityTooLarge: It is longer than the application accepts.
         HTTPRequestTimeout: The client sends it too slowly.
 
     """
+    if hdrs.CONTENT_ENCODING in request.headers:
+        raise web.HTTPUnsupportedMediaType(text="send the body without Content-Encoding\n")
     with waiting(request):
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await request.read()
+        except ConnectionError:  # the client is gone, as many are
+            raise web.HTTPBadRequest(text="the body ended too early\n") from None
         except TimeoutError:
             raise web.HTTPRequestTimeout(headers={hdrs.CONNECTION: "close"}) from None
         except web.RequestPayloadError:

@@ -36,7 +36,7 @@ class Hosts:
             name = _normalized(urlsplit(f"//{host}").hostname or "")
         except ValueError:
             return False
-        if not name:
+        if not name or "\\" in name:
             return False
         labels = name.split(".")
         return (
@@ -50,7 +50,9 @@ class Hosts:
         """Return why *request* must not change anything; None if it may."""
         if is_cross_site(request):
             return Refusal.CROSS_SITE, "a page of another site must not send this request"
-        unknown = [host for host in request.headers.getall(hdrs.HOST, ()) if not self.knows(host)]
+        # The target of a request can name a host as well; `request.host` is that one then.
+        hosts = (*request.headers.getall(hdrs.HOST, ()), request.host)
+        unknown = [host for host in hosts if not self.knows(host)]
         if unknown:
             return Refusal.HOST, (
                 f"{unknown[0][:100]!r} is not a known name of this server; use its IP address, or "
@@ -61,10 +63,21 @@ class Hosts:
 
 def is_cross_site(request: web.Request) -> bool:
     """Return whether a browser sends *request* on behalf of another site."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+    sites = request.headers.getall("Sec-Fetch-Site", ())
+    if any(site not in ("same-origin", "none") for site in sites):
         return True
-    origin = request.headers.get(hdrs.ORIGIN)
-    return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+    return any(
+        _host_of(origin) != request.host.lower()
+        for origin in request.headers.getall(hdrs.ORIGIN, ())
+    )
+
+
+def _host_of(origin: str) -> str:
+    """Return the host and the port of *origin*; empty for ``null`` and what is no origin."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _normalized(name: str) -> str:

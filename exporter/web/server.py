@@ -117,6 +117,7 @@ async def serving(
         shutdown_timeout=SHUTDOWN_SECONDS,
         lingering_time=LINGERING_SECONDS,
         max_headers=MAX_HEADERS,
+        auto_decompress=False,  # a body of a few kilobytes could cost seconds
     )
     expiring = asyncio.create_task(connections.expire_forever(), name="expire connections")
     try:

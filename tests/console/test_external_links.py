@@ -1,6 +1,6 @@
 """Links to other tools: what a VM is called never leaves its place in the URL."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,16 @@ def test_names_stay_within_their_parameter(name: str, key: int, system: str) -> 
         "https", "grafana.example", "/d/vm", "",
     )  # fmt: skip
     assert found == {"var-vm": [name], "var-id": [str(key)], "var-system": [system]}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_names_stay_within_their_segment_of_the_path(name: str) -> None:
+    template = {"vergeos": "https://v/vms/{vm_name}/console#{vm_name}"}
+
+    parts = urlsplit(links_to(template, system="s", vm_id=1, vm_name=name)["vergeos"])
+
+    assert [unquote(part) for part in parts.path.split("/")] == ["", "vms", name, "console"]
+    assert unquote(parts.fragment) == name
 
 
 def test_empty_template_gives_no_link() -> None:

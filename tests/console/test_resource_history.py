@@ -88,7 +88,7 @@ def test_statistics_count_once_and_only_while_the_vm_runs() -> None:
 
 
 def test_row_that_is_given_to_another_vm_has_no_values() -> None:
-    history = SystemHistory(24)
+    history = SystemHistory(48)
     stats = {MACHINE_STATS.name: {101: Stats(40.0), 102: Stats(10.0)}}
     history.record(inventory([vm(1)], taken_at=START, sources=stats), None)
     history.record(inventory([], taken_at=START + 30 * MINUTE), None)

@@ -181,9 +181,12 @@ def test_history_of_a_system_records_each_inventory_once() -> None:
     history = SystemHistory(0)
     crashed = vm(1, running=False, word="stopped")
 
+    history.record(inventory([vm(1)], taken_at=START), None)
+    # The same poll, published again for another table: nothing was seen anew.
     history.record(inventory([crashed], taken_at=START), recovery(in_state(State.HELD)))
-    history.record(inventory([vm(1)], taken_at=START), None)  # the same poll, published again
+    assert history.status(1, START)[-1].condition is Condition.RUNNING
 
+    history.record(inventory([crashed], taken_at=START + MINUTE), recovery(in_state(State.HELD)))
     assert history.status(1, START)[-1].condition is Condition.DOWN
     assert history.status(2, START) == (Segment(START - 47 * SLOT, SLOTS, None),)
 
@@ -211,6 +214,19 @@ def test_rows_are_bounded_while_vms_come_and_go() -> None:
         history.record(inventory(vms, taken_at=START + number * MINUTE), None)
 
     assert history._rows.count <= MAX_GONE + 200
+
+
+def test_new_vm_does_not_inherit_the_history_of_its_row() -> None:
+    history, count = SystemHistory(0), MAX_GONE + 100
+    failed = [vm(number, running=False, word="error") for number in range(1, count)]
+    history.record(inventory(failed, taken_at=START), None)
+
+    new = [vm(number) for number in range(count, 2 * count)]
+    history.record(inventory(new, taken_at=START + MINUTE), None)
+
+    assert history._rows.count < 2 * count - 1  # some rows are used again
+    shown = {history.status(one.config.key, START)[-1].condition for one in new}
+    assert shown == {Condition.RUNNING}
 
 
 def test_vm_that_is_back_has_its_history() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.console.fleet import VMEntry
@@ -53,23 +53,33 @@ VMS = st.builds(
     down_since=st.none() | st.integers(0, 3).map(lambda hours: AT + timedelta(hours=hours)),
 )
 FLEETS = st.lists(VMS, max_size=12).map(tuple)
-QUERIES = st.builds(
-    VMQuery,
-    q=st.sampled_from(["", "web", "WEB 1", "prod north", "10.0.0.9", "b", "STRASSE", "0001 linux"]),
-    system=st.sampled_from(["", "north", "NORTH", "none"]),
-    condition=st.none() | st.sampled_from(Condition),
-    status=st.sampled_from(["", "running"]),
-    state=st.none() | st.sampled_from(State),
-    cause=st.none() | st.sampled_from([Cause.CRASHED]),
-    guard=st.sampled_from(["", "circuit_breaker_closed"]),
-    enrolment=st.none() | st.sampled_from(Enrolment),
-    tag=st.sampled_from(["", "env", "env/test", "tier/web"]),
-    node=TEXTS,
-    cluster=st.just(""),
-    sort=st.sampled_from(SORTS),
-    page=st.integers(1, 3),
-    per_page=st.integers(1, 5),
-)
+FILTER_VALUES: dict[str, st.SearchStrategy[object]] = {
+    "q": st.sampled_from(["web", "WEB 1", "prod north", "10.0.0.9", "b", "STRASSE", "0001 linux"]),
+    "system": st.sampled_from(["north", "NORTH", "none"]),
+    "condition": st.sampled_from(Condition),
+    "status": st.just("running"),
+    "state": st.sampled_from(State),
+    "cause": st.just(Cause.CRASHED),
+    "guard": st.just("circuit_breaker_closed"),
+    "enrolment": st.sampled_from(Enrolment),
+    "tag": st.sampled_from(["env", "env/test", "tier/web"]),
+    "node": TEXTS,
+    "cluster": TEXTS,
+}
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> VMQuery:
+    """Return queries with few filters: with many, nothing fits."""
+    names = draw(st.lists(st.sampled_from(sorted(FILTER_VALUES)), max_size=2, unique=True))
+    values = {name: draw(FILTER_VALUES[name]) for name in names}
+    sort, page = draw(st.sampled_from(SORTS)), draw(st.integers(1, 3))
+    return msgspec.convert(
+        {**values, "sort": sort, "page": page, "per_page": draw(st.integers(1, 5))}, VMQuery
+    )
+
+
+QUERIES = queries()
 
 
 def found(entries: tuple[VMEntry, ...], query: VMQuery) -> FoundVMs:
@@ -96,6 +106,7 @@ def fits(one: VMEntry, query: VMQuery) -> bool:
     )
 
 
+@settings(max_examples=300)  # two of eleven filters are drawn
 @given(FLEETS, QUERIES)
 def test_found_vms_are_those_of_the_plain_search(
     entries: tuple[VMEntry, ...], query: VMQuery
@@ -113,7 +124,7 @@ def test_found_vms_are_those_of_the_plain_search(
     assert list(result.conditions) == [one for one in Condition if one in result.conditions]
 
 
-@given(FLEETS, QUERIES)
+@given(FLEETS, st.sampled_from(SORTS).map(lambda sort: VMQuery(sort=sort)))
 def test_order_is_that_of_the_column_with_unknown_last_and_equal_ones_by_name(
     entries: tuple[VMEntry, ...], query: VMQuery
 ) -> None:
@@ -148,7 +159,7 @@ def test_pages_have_each_vm_once(entries: tuple[VMEntry, ...], query: VMQuery) -
 @given(QUERIES)
 def test_query_survives_its_address(query: VMQuery) -> None:
     assert parse_query(parse_qsl(query_string(query))) == msgspec.structs.replace(
-        query, node=query.node.strip()
+        query, node=query.node.strip(), cluster=query.cluster.strip()
     )
 
 
@@ -157,6 +168,32 @@ def test_text_is_made_anew_for_newer_entries() -> None:
 
     assert len(search.find((vm("web"),), query).vms) == 1
     assert len(search.find((vm("db"),), query).vms) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (VMQuery(tag="environment"), ["a", "b"]),
+        (VMQuery(tag="ENVIRONMENT/Test"), ["b"]),
+        (VMQuery(tag="env"), []),
+        (VMQuery(node="NODE2"), ["b"]),
+        (VMQuery(node="node"), []),
+        (VMQuery(q="node 2"), ["b"]),
+        (VMQuery(q="HARBOUR a"), ["a", "b", "c"]),
+        (VMQuery(enrolment=Enrolment.MONITORED), ["b"]),
+        (VMQuery(enrolment=Enrolment.ENROLLED), ["a"]),
+        (VMQuery(sort="cores"), ["b", "a", "c"]),
+        (VMQuery(sort="-cores"), ["a", "b", "c"]),
+    ],
+)
+def test_filters_are_whole_values_and_words_are_parts(query: VMQuery, names: list[str]) -> None:
+    vms = (
+        vm("a", tags=("environment/production",)),
+        vm("b", tags=("environment/test",), node="node2", policy="no", cores=2),
+        vm("c", tags=(), cores=None, recovery_state="", policy="", uuid="", addresses=()),
+    )
+
+    assert [one.name for one in found(vms, query).vms] == names
 
 
 def test_address_is_sorted_as_a_number() -> None:

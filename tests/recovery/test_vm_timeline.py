@@ -19,11 +19,15 @@ MINUTE = timedelta(minutes=1)
 NODES = {1: "node1", 2: "node2"}
 
 
-def status(minute: int, node: int | None = 1, started_at: float = 1.0, **more: object) -> TimedFact:
-    fact = StatusFact(**{
-        "running": True, "powered_on": True, "word": "running", "state": "online",
-        "node": node, "started_at": started_at, **more,
-    })  # fmt: skip
+def status(
+    minute: int,
+    node: int | None = 1,
+    started_at: float = 1.0,
+    *,
+    running: bool = True,
+    word: str = "running",
+) -> TimedFact:
+    fact = StatusFact(running, running, word, "online", node, started_at)
     value = msgspec.json.encode(fact).decode()
     return TimedFact(START + minute * MINUTE, FactKind.STATUS, value)
 

@@ -271,3 +271,16 @@ def silent(folder: Path) -> Alerting:
 def csrf_of(page: Page) -> str:
     """Return the token of the forms of *page*."""
     return next(one.get("value") or "" for _, one in page.tags if one.get("name") == "csrf")
+
+
+async def test_silence_cannot_add_markup(tmp_path: Path) -> None:
+    async with site(tmp_path) as (real, _, browser, __):
+        await browser.log_in("anna", TOKEN)
+        await real.silence(
+            [equal("vm_name", HOSTILE)], comment=f"comment {HOSTILE}", createdBy=f"author {HOSTILE}"
+        )
+        page = await shown(browser, "Mutes no VM")
+
+    assert f"author {HOSTILE}" in page.text
+    assert f"comment {HOSTILE}" in page.text
+    assert [given for tag, given in page.tags if tag == "script" and "src" not in given] == []

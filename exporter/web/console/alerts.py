@@ -25,6 +25,7 @@ MAX_ALERTS = 20
 MAX_OF_GROUP = 1000
 MAX_VMS = 20
 """Of each silence."""
+MAX_SILENCES = 200
 MAX_REASON = 500
 DURATIONS: Mapping[str, str] = {
     "1h": "1 h",
@@ -91,6 +92,7 @@ class AlertsPage:
             "systems": [state.report.system_name for state in self._console.states()],
             "durations": DURATIONS,
             "max_vms": MAX_VMS,
+            "max_silences": MAX_SILENCES,
             "typed": typed,
             "given": {
                 name: typed.get(name) or query.get(name, "")

@@ -12,6 +12,7 @@ from exporter.console.external_links import links_to
 from exporter.console.fleet import VMEntry, entry_of
 from exporter.console.resource_history import Resources
 from exporter.console.timeline_strip import Span, Window, spans_of_changes, spans_of_segments
+from exporter.console.tones import tone_of_condition
 from exporter.console.vm_condition import Condition
 from exporter.errors import JournalError
 from exporter.recovery.model.views import UnknownNameError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # a daemon without recovery does not load them
     from exporter.recovery.report.explain import Explanation
     from exporter.recovery.report.vm_timeline import VMTimeline
 
-PATH = "/vms/{system}/{key}"
+PATH = "/vms/{system:[^/]+}/{key:[^/]+}"
 ZOOMS: Mapping[str, timedelta] = {
     "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
@@ -141,6 +142,7 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "more_events": max(len(events) - MAX_EVENTS, 0),
         "links": links,
         "runbook": _runbook(console, entry),
+        "tone": tone_of_condition(entry.condition) if entry is not None else "",
         "hours": _hours(resources),
     }
 

@@ -43,12 +43,62 @@
     );
   }
 
-  document.addEventListener("htmx:beforeRequest", (event) => {
+  function isRefresh(event) {
     const trigger = event.detail.requestConfig.triggeringEvent;
-    if (trigger && trigger.type === "sse:poll" && (isBusy(event.detail.target) || document.hidden)) {
+    return Boolean(trigger && trigger.type === "sse:poll");
+  }
+
+  // A form may have been opened while the refresh was on its way.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isRefresh(event) && isBusy(event.detail.target)) {
+      event.detail.shouldSwap = false;
+    }
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isRefresh(event) && (isBusy(event.detail.target) || document.hidden)) {
       event.preventDefault();
     }
   });
+
+  // A tab in the background follows no polls: over HTTP/1.1 a browser opens six connections to a host,
+  // and six tabs would leave none to a seventh. In the foreground again, it fetches what it shows.
+  class Stream extends EventTarget {
+    constructor(address) {
+      super();
+      this.address = address;
+      this.source = null;
+      this.ended = false;
+      document.addEventListener("visibilitychange", () => this.follow());
+      this.follow();
+    }
+
+    get readyState() {
+      return this.ended ? EventSource.CLOSED : this.source ? this.source.readyState : EventSource.CONNECTING;
+    }
+
+    follow() {
+      if (document.hidden) {
+        this.source?.close();
+        this.source = null;
+      } else if (!this.source && !this.ended) {
+        this.source = new EventSource(this.address);
+        this.source.onopen = (event) => this.onopen?.(event);
+        this.source.onerror = (event) => {
+          this.ended = this.source?.readyState === EventSource.CLOSED; // htmx makes another stream
+          this.onerror?.(event);
+        };
+        this.source.addEventListener("poll", () => this.dispatchEvent(new Event("poll")));
+        this.dispatchEvent(new Event("poll"));
+      }
+    }
+
+    close() {
+      this.ended = true;
+      this.source?.close();
+    }
+  }
+
+  htmx.createEventSource = (address) => new Stream(address);
 
   // What a person has opened stays open when it is fetched again.
   let opened = [];
