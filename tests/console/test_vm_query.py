@@ -189,7 +189,7 @@ def test_text_is_made_anew_for_newer_entries() -> None:
 def test_filters_are_whole_values_and_words_are_parts(query: VMQuery, names: list[str]) -> None:
     vms = (
         vm("a", tags=("environment/production",)),
-        vm("b", tags=("environment/test",), node="node2", policy="no", cores=2),
+        vm("b", tags=("environment/Test",), node="Node2", policy="no", cores=2),
         vm("c", tags=(), cores=None, recovery_state="", policy="", uuid="", addresses=()),
     )
 

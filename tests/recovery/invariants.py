@@ -677,15 +677,21 @@ class InvariantChecker:
         return self.harness.world.now - self._now + elapsed
 
     def _is_over(self, at: float, key: int) -> bool:
-        """Return whether a VM that went down *at* then was stopped or reset, or brought back."""
+        """
+        Return whether a VM that went down *at* then was stopped or reset, or is back.
+
+        One that recovery started shortly before proves by coming back, whoever starts it this time,
+        that its node did not fail.
+        """
         life = self._lives[key]
         since = self._clock_at(min(life.surely_up_at, at) - EXPLAINING_SECONDS)
-        back_at = min(
-            (one.request.at for one in self.asked
-             if one.request.vm_key == key and at < one.request.at < life.seen_up_at),
-            default=None,
-        )  # fmt: skip
-        return back_at is not None or any(
+        lately = at - self.limits.probation_seconds
+        is_back = at < life.seen_up_at and any(
+            lately < one.request.at < life.seen_up_at
+            for one in self.asked
+            if one.request.vm_key == key
+        )
+        return is_back or any(
             is_wish(row, "on-failure") or "reset" in row.text
             for row in self._rows(key, since=since)
         )

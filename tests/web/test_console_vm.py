@@ -209,6 +209,17 @@ async def test_page_is_there_without_recovery_or_journal(
     assert api["problem"] == (str(error) if is_shown else "")
 
 
+async def test_timeline_begins_with_what_was_observed(serve: Serve, clock: HandClock) -> None:
+    server = await serve(Watched(fleet("web-1")))
+    chosen = []
+    for hours in (0.4, 5, 20):
+        clock.seconds = 1000.0 + hours * 3600
+        text = (await server.request("/vms/production/1")).text
+        chosen.append(text.split('" aria-current="true">')[1].split("</a>")[0])
+
+    assert chosen == ["1 h", "6 h", "24 h"]
+
+
 async def test_columns_of_the_history_have_the_same_length(serve: Serve) -> None:
     server = await serve(Watched(fleet("web-1"), hours=2))
 

@@ -128,7 +128,7 @@ def _unit(case: Case, nodes: Mapping[int, NodeHistory]) -> str:
 
 
 def _without_drops(state: RecoveryState, explained: AbstractSet[str]) -> dict[int, NodeHistory]:
-    """Return the nodes' histories without VMs that were stopped, or that recovery brought back."""
+    """Return the nodes' histories without VMs that were stopped, or that are back on probation."""
 
     def is_over(drop: Drop) -> bool:
         if drop.uuid in explained:

@@ -95,7 +95,7 @@ async def facts_of(console: Console, request: web.Request, since: datetime) -> V
 
 async def show(console: Console, request: web.Request) -> web.Response:
     """Respond with the page of a VM."""
-    zoom = request.query.get("zoom", ZOOM)
+    zoom = request.query.get("zoom") or _usual_zoom(console, request)
     if zoom not in ZOOMS:
         text = f"The zoom {zoom!r} is unknown. It is one of {', '.join(ZOOMS)}."
         return await console.problem(request, HTTPStatus.BAD_REQUEST, text)
@@ -112,6 +112,18 @@ async def show(console: Console, request: web.Request) -> web.Response:
         )
         return await console.problem(request, HTTPStatus.NOT_FOUND, text)
     return await console.page(request, "vm.html", _values(console, facts, window, zoom))
+
+
+def _usual_zoom(console: Console, request: web.Request) -> str:
+    """Return the shortest time with all that was observed of the VM in the last 24 hours."""
+    now, history = (
+        console.clock.now(),
+        console.systems.histories().get(request.match_info["system"]),
+    )
+    segments = history.status(key_of(request), now) if history is not None else ()
+    observed = [one.begin for one in segments if one.condition is not None]
+    begin = min(observed, default=now - ZOOMS[ZOOM])
+    return next((zoom for zoom, length in ZOOMS.items() if now - begin <= length), ZOOM)
 
 
 def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict[str, Any]:
