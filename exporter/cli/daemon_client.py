@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
-from exporter.console.vm_list import VMS_PATH, VMListResponse
-from exporter.console.vm_query import VMQuery, query_string
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.errors import ConfigError, UnavailableError
 from exporter.model import Retried, RetryBody
@@ -39,6 +37,10 @@ from exporter.recovery.report.responses import (
     StatusResponse,
     VMsResponse,
 )
+
+if TYPE_CHECKING:
+    from exporter.console.vm_list import VMListResponse
+    from exporter.console.vm_query import VMQuery
 
 TOKEN_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN_FILE"  # noqa: S105
@@ -85,7 +87,11 @@ class DaemonClient:
     def vms(self, system: str | None) -> VMsResponse:
         return self._get("/vms", VMsQuery(system), VMsResponse)
 
-    def list_vms(self, query: VMQuery) -> VMListResponse:
+    def list_vms(self, query: "VMQuery") -> "VMListResponse":
+        # The entries of VMs load the collectors, which the other commands do without.
+        from exporter.console.vm_list import VMS_PATH, VMListResponse  # noqa: PLC0415
+        from exporter.console.vm_query import query_string  # noqa: PLC0415
+
         return self._exchange("GET", f"{VMS_PATH}?{query_string(query)}", VMListResponse, {})
 
     def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:

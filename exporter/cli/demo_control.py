@@ -13,6 +13,8 @@ LATEST = 5
 TIER_FULL = "tier_full"
 NODE_RETURNS_AFTER_SECONDS = 180.0
 """After HA has started its VMs elsewhere."""
+TOGETHER_SECONDS = 15.0
+"""VMs of a node that go down within this time may look as if they went down together."""
 TAGGED = "recovery/auto"
 """VMs with this tag are enrolled in recovery."""
 VISITOR = "visitor"
@@ -51,11 +53,14 @@ class DemoControl:
         self._pressed: list[DemoEvent] = []
         self._crashes: dict[int, int] = {}
         """How often the visitor crashed a VM, by its key."""
+        self._nodes: dict[str, int | None] = {}
+        """Where VMs that crash run, or ran before."""
 
     def coming(self) -> Sequence[DemoEvent]:
         """Return what the scenario will cause next and can cause, soonest first."""
         world = self._world
         world.catch_up()
+        self._note_nodes()
         found = [
             DemoEvent(_time(one.at), one.what, one.name, one.by)
             for one in sorted(world.planned, key=lambda one: one.at)
@@ -86,9 +91,17 @@ class DemoControl:
         steps[action]()
 
     def _crash(self) -> None:
-        """Crash the VM that was crashed least: one that crashes often is quarantined."""
-        vm = min(self._running(), key=lambda vm: self._crashes.get(vm.key, 0), default=None)
+        """
+        Crash a VM that recovery will start soon.
+
+        It is the one that was crashed least, since one that crashes often is quarantined, and on
+        a node where no other crashes: VMs that go down together are held, as if the node failed.
+        """
+        running, shaken = self._running(), self._shaken_nodes()
+        calm = [vm for vm in running if vm.machine.status.node not in shaken] or running
+        vm = min(calm, key=lambda vm: self._crashes.get(vm.key, 0), default=None)
         if vm is not None:
+            self._nodes[vm.name] = vm.machine.status.node
             self._crashes[vm.key] = self._crashes.get(vm.key, 0) + 1
             self._world.crash(vm)
 
@@ -137,6 +150,25 @@ class DemoControl:
         ]
         enrolled = [vm for vm in running if TAGGED in world.tags_of(vm)]
         return [vm for vm in enrolled if vm.name not in planned] or enrolled or running
+
+    def _note_nodes(self) -> None:
+        """Note where the VMs run that the scenario will crash: one that is down has no node."""
+        names = {one.name for one in self._world.planned}
+        for vm in self._world.live_vms():
+            if vm.name in names and vm.machine.status.node is not None:
+                self._nodes[vm.name] = vm.machine.status.node
+
+    def _shaken_nodes(self) -> set[int | None]:
+        """Return the nodes on which a VM crashed just now, or will crash soon."""
+        self._note_nodes()
+        world = self._world
+        names = {one.name for one in world.planned if one.at <= world.now + TOGETHER_SECONDS}
+        for one in reversed(world.history):
+            if one.at < world.now - TOGETHER_SECONDS:
+                break
+            if one.what == "crashed":
+                names.add(one.name)
+        return {self._nodes[name] for name in names if name in self._nodes}
 
     def _can_happen(self, what: str, name: str) -> bool:
         """Return whether the event is about something, and that is in a state that it needs."""

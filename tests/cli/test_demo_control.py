@@ -60,6 +60,20 @@ def test_crashing_hits_enrolled_vms_that_the_scenario_leaves_alone_in_turn(
     assert not set(crashed) & {one.name for one in world.planned}
 
 
+def test_vms_are_not_crashed_together_with_others_of_their_node(
+    control: DemoControl, world: World
+) -> None:
+    world.advance(START + 15)  # web-blackbird crashes in 5 s
+    control.coming()
+    nodes = {vm.name: vm.machine.status.node for vm in world.live_vms()}
+    control.act(DemoAction.CRASH)
+    world.advance(START + 22)
+    control.act(DemoAction.CRASH)
+    crashed = [one.name for one in world.history if one.what == "crashed"]
+    assert len(crashed) == 3
+    assert len({nodes[name] for name in crashed}) == 3
+
+
 def test_a_vm_that_crashed_and_runs_again_is_not_crashed_before_the_others(
     control: DemoControl, world: World
 ) -> None:

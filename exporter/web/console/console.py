@@ -154,7 +154,7 @@ class Console:
             "page": request.path,
             "pages": PAGES,
             "path_and_query": request.path_qs,
-            "demo": self.demo.banner(self.states()) if self.demo is not None else None,
+            "demo": self.demo.banner(self.states(), self.vms()) if self.demo is not None else None,
             "csrf": session.csrf if session is not None else "",
             "owner": session.owner if session is not None else "",
             "notice": self.notice(request),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from exporter.console.fleet import VMEntry
 from exporter.model import SystemState
 from exporter.web.console.local_path import local_path
 from exporter.web.console.sessions import CSRF_FIELD
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from exporter.web.console.console import Console
 
 BREAK = "/demo"
-WARMING_UP = "warming_up"
-"""A readiness of recovery."""
 
 COMING: Mapping[str, str] = {
     "crash": "will crash",
@@ -71,7 +70,7 @@ class Line(NamedTuple):
     name: str
     text: str
     """What follows the name."""
-    is_vm: bool
+    vm: VMEntry | None
 
 
 class Banner(NamedTuple):
@@ -99,18 +98,27 @@ class DemoBanner:
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self._csrf = secrets.token_urlsafe(32)
+        self._was_ready = False
 
-    def banner(self, states: Sequence[SystemState]) -> Banner:
-        """Return the banner; *states* are those of the systems."""
+    def banner(self, states: Sequence[SystemState], vms: Sequence[VMEntry]) -> Banner:
+        """
+        Return the banner.
+
+        Args:
+            states: Of the systems.
+            vms: Of every system.
+
+        """
         demo = self._demo
+        self._was_ready = self._was_ready or (bool(states) and all(map(_is_ready, states)))
         return Banner(
-            [_line(event, COMING) for event in demo.coming() if event.what in COMING],
-            [_line(event, HAPPENED) for event in demo.happened() if event.what in HAPPENED],
-            demo.broken(),
+            [_line(event, COMING, vms) for event in demo.coming() if event.what in COMING],
+            [_line(event, HAPPENED, vms) for event in demo.happened() if event.what in HAPPENED],
+            [name.replace("_", " ") for name in demo.broken()],
             BUTTONS,
             self._csrf,
             demo.token,
-            not all(map(_is_warm, states)) or not states,
+            not self._was_ready,
         )
 
     async def act(self, console: "Console", request: web.Request) -> web.StreamResponse:
@@ -132,11 +140,10 @@ class DemoBanner:
         raise web.HTTPSeeOther(local_path(fields.get("next", "/")))
 
 
-def _is_warm(state: SystemState) -> bool:
-    recovery = state.report.recovery
-    return recovery is not None and recovery.readiness != WARMING_UP
+def _is_ready(state: SystemState) -> bool:
+    return state.report.recovery is not None and state.report.recovery.ready
 
 
-def _line(event: DemoEvent, texts: Mapping[str, str]) -> Line:
-    is_vm = bool(event.name) and not event.what.startswith("node_")
-    return Line(event.at, event.name, texts[event.what].format(by=event.by), is_vm)
+def _line(event: DemoEvent, texts: Mapping[str, str], vms: Sequence[VMEntry]) -> Line:
+    vm = next((vm for vm in vms if vm.name == event.name), None) if event.name else None
+    return Line(event.at, event.name, texts[event.what].format(by=event.by), vm)

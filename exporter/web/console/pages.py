@@ -58,9 +58,11 @@ def install_console(
     # What a visitor of the demo has just done is seen at once.
     pages = None if console.demo is not None else SharedPages(console.states, console.clock)
 
+    def page(render: Render) -> Handler:
+        return limited(render) if pages is None else shared(pages, render)
+
     def get(path: str, show: Show) -> None:
-        render = partial(show, console)
-        router.add_get(path, limited(render) if pages is None else shared(pages, render))
+        router.add_get(path, page(partial(show, console)))
 
     if console.telemetry_path != "/":
         get("/", overview.show)
@@ -76,7 +78,7 @@ def install_console(
     install_commands(app, console)
     views = AlertViews(console.alerts, console.vms, console.clock)
     alerts = AlertsPage(console, views)
-    router.add_get(ALERTS, limited(alerts.show))
+    router.add_get(ALERTS, page(alerts.show))
     alerts.install_forms(app)
     AlertsAPI(views).install(app, limited)
     router.add_get(f"{static_files.ROOT}/{{checksum}}/{{name}}", static_files.serve)

@@ -43,9 +43,19 @@
     );
   }
 
-  document.addEventListener("htmx:beforeRequest", (event) => {
+  function isRefresh(event) {
     const trigger = event.detail.requestConfig.triggeringEvent;
-    if (trigger && trigger.type === "sse:poll" && (isBusy(event.detail.target) || document.hidden)) {
+    return Boolean(trigger && trigger.type === "sse:poll");
+  }
+
+  // A form may have been opened while the refresh was on its way.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isRefresh(event) && isBusy(event.detail.target)) {
+      event.detail.shouldSwap = false;
+    }
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isRefresh(event) && (isBusy(event.detail.target) || document.hidden)) {
       event.preventDefault();
     }
   });
