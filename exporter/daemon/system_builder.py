@@ -21,6 +21,7 @@ from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.saved_history import add_saved_history
+from exporter.daemon.secret_watch import SecretWatch, secret_files
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.daemon.vendor_page import VendorPage
@@ -139,6 +140,7 @@ class SystemBuilder:
             name,
             recovery,
             history,
+            SecretWatch(secret_files(settings), partial(poller.retry_refused, in_seconds=0.0)),
             self._run(system.url, running),
         )
 

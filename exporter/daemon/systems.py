@@ -184,6 +184,8 @@ class SystemManager:
                         self._history(settings.system.url),
                     )
                 )
+                if self._files is not None:
+                    self._files.add(self._watched[-1].secrets)
             elif settings != watched_before.settings:
                 place = self._watched.index(watched_before)
                 self._watched[place] = await self._builder.change(

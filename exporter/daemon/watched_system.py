@@ -11,6 +11,7 @@ from exporter.config.systems import ResolvedSystem
 from exporter.console.system_history import SystemHistory
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.secret_watch import SecretWatch
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.model import SystemReport
@@ -36,6 +37,7 @@ class WatchedSystem(NamedTuple):
     name: SystemName
     recovery: Recovery | None
     history: SystemHistory
+    secrets: SecretWatch
     tasks: Sequence[asyncio.Task[Any]]
 
     @property

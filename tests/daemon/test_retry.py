@@ -94,6 +94,17 @@ async def test_ten_reloads_make_one_login_attempt(tmp_path: Path) -> None:
         assert len(system.requests) == asked + 1
 
 
+async def test_written_secret_is_tried_before_the_next_poll(tmp_path: Path) -> None:
+    async with simulating() as system:
+        rarely = (f"VERGEWATCH_POLL__{name}_SECONDS" for name in ("FAST", "SLOW", "INVENTORY"))
+        env = {**settings(system, tmp_path), **dict.fromkeys(rarely, "600")}
+        (tmp_path / "key").write_text("a wrong key")
+        async with running(env) as daemon:
+            await daemon.page_where(refused)
+            (tmp_path / "key").write_text(system.api_key)
+            await daemon.page_where(lambda page: page.get("vergewatch_authenticated") == [1])
+
+
 async def test_retry_needs_the_token_and_a_known_system(tmp_path: Path) -> None:
     async with simulating() as system, running(settings(system, tmp_path)) as daemon:
         await daemon.until_up()
