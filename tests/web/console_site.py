@@ -85,7 +85,10 @@ class Site:
     @asynccontextmanager
     async def browser(self, **headers: str) -> AsyncIterator[Browser]:
         jar = aiohttp.CookieJar(unsafe=True)  # also of an IP address
-        async with aiohttp.ClientSession(cookie_jar=jar, headers=headers) as http:
+        connector = aiohttp.TCPConnector(ssl=False)  # any certificate will do
+        async with aiohttp.ClientSession(
+            cookie_jar=jar, headers=headers, connector=connector
+        ) as http:
             yield Browser(self.url, http)
 
 
@@ -101,13 +104,15 @@ async def console_site(
     """Serve a console until the block ends."""
     refused: list[Refusal] = []
     site = Site("", refused)
+    config = ReloadableWebConfig(web_config, clock) if web_config else None
+    tls = config.ssl_context() if config is not None else None
     app = make_app(
         StubPages(),
         more.pop("overview", None) or StubOverview(system()),
         StubReload(),
         clock=clock,
         version="1",
-        web_config=ReloadableWebConfig(web_config, clock) if web_config else None,
+        web_config=config,
         service=service,
         recovery_token=site.secret,
         refused=refused.append,
@@ -115,7 +120,9 @@ async def console_site(
         **more,
     )
     async with AsyncExitStack() as stack:
-        where = await stack.enter_async_context(serving(app, Listen("127.0.0.1", 0)))
-        site.url = f"http://127.0.0.1:{where.port}"
+        where = await stack.enter_async_context(
+            serving(app, Listen("127.0.0.1", 0), ssl_context=tls)
+        )
+        site.url = f"http{'s' if tls is not None else ''}://127.0.0.1:{where.port}"
         site.close = stack.aclose
         yield site

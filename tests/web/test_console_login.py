@@ -8,6 +8,7 @@ import pytest
 from exporter.web.attempts import SLOWED_SECONDS
 from exporter.web.console.sessions import IDLE_SECONDS, MAX_AGE_SECONDS, MAX_SESSIONS
 from exporter.web.ports import Refusal
+from tests.web.conftest import Certificates
 from tests.web.console_site import TOKEN, Browser, Site, console_site
 from tests.web.samples import HandClock
 from tests.web.test_middleware import as_user, hashed
@@ -55,6 +56,20 @@ async def test_cookie_is_sent_over_tls_only_where_the_browser_uses_tls(site: Sit
 
         assert done.status == 303
         assert "Secure" in done.headers["Set-Cookie"].split("; ")
+
+
+async def test_cookie_of_a_server_with_tls_is_sent_over_tls_only(
+    clock: HandClock, tmp_path: Path, certificates: Certificates
+) -> None:
+    file = tmp_path / "web.yml"
+    chain = certificates.server
+    file.write_text(f"tls_server_config: {{cert_file: {chain.cert}, key_file: {chain.key}}}")
+    async with console_site(clock, web_config=file) as site, site.browser() as browser:
+        done = await browser.log_in()
+
+        assert "Secure" in done.headers["Set-Cookie"].split("; ")
+        gone = await browser.post("/logout", {"csrf": (await browser.get("/login")).csrf})
+        assert "Secure" in gone.headers["Set-Cookie"].split("; ")
 
 
 @pytest.mark.parametrize("owner", ["", "  ", "a\nb", "x" * 101, "a\x00"])

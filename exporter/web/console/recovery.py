@@ -6,6 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from exporter.console.recovery_groups import VMGroup, vm_groups
+from exporter.console.tones import OF_RECOVERY
 from exporter.model import RecoveryInput
 from exporter.recovery.model.cases import Action
 from exporter.recovery.model.log_templates import TEACHABLE
@@ -13,7 +14,7 @@ from exporter.recovery.model.states import State
 from exporter.recovery.model.views import SystemRecoveryStatus, UnknownNameError
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.messages import VERBS
-from exporter.recovery.report.presentation import Tone, present_readiness, present_state
+from exporter.recovery.report.presentation import present_readiness, present_state
 from exporter.web.console.console import Console
 from exporter.web.console.sessions import Notice
 
@@ -24,14 +25,6 @@ MAX_VMS = 10
 """Of each group; the list of VMs has all."""
 PAUSES = ((900, "15 min"), (3600, "1 h"), (4 * 3600, "4 h"), (24 * 3600, "24 h"))
 """The durations of a pause, in seconds and for people."""
-TONES: Mapping[Tone, str] = {
-    Tone.GOOD: "ok",
-    Tone.MOVING: "pending",
-    Tone.QUIET: "inactive",
-    Tone.WARN: "warning",
-    Tone.BAD: "critical",
-}
-"""CSS classes."""
 
 
 class SystemRecovery(NamedTuple):
@@ -92,7 +85,7 @@ async def show(console: Console, request: web.Request) -> web.Response:
 
 def tone_of(state: str) -> str:
     """Return the CSS class of a VM's state."""
-    return TONES[present_state(state).tone]
+    return OF_RECOVERY[present_state(state).tone]
 
 
 def verb_of(action: str) -> str:
@@ -118,7 +111,7 @@ async def _systems(console: Console) -> list[SystemRecovery]:
             SystemRecovery(
                 status,
                 readiness.label,
-                TONES[readiness.tone],
+                OF_RECOVERY[readiness.tone],
                 [one for one in report.inputs if one.problem] if report is not None else [],
                 vm_groups(vms),
                 [one.name for one in vms if one.state == State.QUARANTINED],
