@@ -108,7 +108,8 @@ class RefusalMemory:
         wait = refusal.until - self._clock.monotonic()
         if wait <= 0:
             now = self._clock.monotonic()
-            self._refusal = refusal._replace(at=now, until=now + RETRY_SECONDS)
+            until = now + min(RETRY_SECONDS, wait_seconds)
+            self._refusal = refusal._replace(at=now, until=until)
             return ""
         return (
             f"{refusal.reason}; not asking again for {wait:.0f} s or until the secret changes, "
