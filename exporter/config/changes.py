@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from exporter.config.settings import Settings, SystemSettings
 
 Place = tuple[str, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 def values_by_place(settings: Settings) -> dict[Place, Any]:
@@ -40,15 +41,18 @@ def is_within(name: str, groups: Sequence[str]) -> bool:
 
 def with_values_of(before: Settings, after: Settings, names: Sequence[str]) -> Settings:
     """Return *after* with the values that the settings *names* have in *before*."""
-    changes: dict[str, Any] = {}
     for name in names:
-        group, _, rest = name.partition(".")
-        if not rest:
-            changes[group] = getattr(before, group)
-            continue
-        kept = changes.get(group, getattr(after, group))
-        changes[group] = kept.model_copy(update={rest: getattr(getattr(before, group), rest)})
-    return after.model_copy(update=changes)
+        after = _with_value_of(before, after, name.split("."))
+    return after
+
+
+def _with_value_of(before: M, after: M, place: Sequence[str]) -> M:
+    """Return *after* with the value that the setting at *place* has in *before*."""
+    name, *rest = place
+    value = getattr(before, name)
+    if rest:
+        value = _with_value_of(value, getattr(after, name), rest)
+    return after.model_copy(update={name: value})
 
 
 def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
