@@ -193,7 +193,7 @@ class NoPages:
     recovery: Any = None
     examined: Sequence[Any] = ()
 
-    def __init__(self, *_: Any, also: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
     def __call__(self, *_: Any) -> None:
@@ -204,6 +204,8 @@ class NoPages:
 
 class Journals:
     """Journals that remember nothing, in a state directory that does."""
+
+    journal = None
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

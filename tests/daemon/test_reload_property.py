@@ -323,6 +323,7 @@ def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
         [{"names": ["x"], "query": QUERY}],
     )
     yield [{"start": "01:00", "hours": 1, "reason": "x"}]
+    yield {"prometheus": "eu"}
     yield [{"pattern": "x", "means": "harmless"}]
     yield from ({"machine_nics": 77.0}, {"nics": False}, {"fast_seconds": 33.0}, {"page_rows": 9})
     yield from (["http://127.0.0.1:5"], ["10.0.0.0/8"], ["x"], str(folder))
