@@ -930,10 +930,7 @@ class InvariantChecker:
             )
         began, process, members = self._outage
         is_over = at - began >= limits.breaker_max_open_seconds or process is not self._process
-        if (
-            len({self._unit(key) for key in members if self._state(key) is not State.STOPPED})
-            < limit
-        ):
+        if len({self._unit(key) for key in members if not self._is_found_stopped(key)}) < limit:
             return  # some turned out to be stopped, or to be one node that failed
         if is_over or sum(self._is_left(key) for key in members) < limit / 2:
             return
@@ -986,8 +983,14 @@ class InvariantChecker:
         state = self._state(key)
         return is_down and state is not None and state not in DONE_WITH
 
+    def _is_found_stopped(self, key: int) -> bool:
+        """Return whether recovery has found a proof by now that a VM was stopped."""
+        look = self._poll.looks.get(key) if self._poll is not None else None
+        case = self.harness.recovery.state.cases.get(look.uuid) if look is not None else None
+        return case is not None and case.state is State.STOPPED
+
     def _state(self, key: int) -> State | None:
-        """Return the state of a VM in the journal."""
+        """Return the state of a VM in the journal: that of the poll before."""
         look = self._poll.looks.get(key) if self._poll is not None else None
         case = self.harness.journal.cases.get(look.uuid) if look is not None else None
         return case.state if case is not None else None
