@@ -22,7 +22,7 @@ from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.records import TimedFact, VMPast
 
 MAX_ROWS = 500
-"""Of each kind: a VM that flaps for a week has more, and nobody reads them."""
+"""Of each kind; a VM that flaps for a week has more than a page can show."""
 MAX_LOG_ROWS = 5000
 """That are searched for those of the VM."""
 GAP_SECONDS = 1800.0

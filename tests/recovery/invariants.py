@@ -680,8 +680,8 @@ class InvariantChecker:
         """
         Return whether a VM that went down *at* then was stopped or reset, or is back.
 
-        One that recovery started shortly before proves by coming back, whoever starts it this time,
-        that its node did not fail.
+        One that recovery started shortly before proves by running again that its node did not fail,
+        also if an operator starts it this time.
         """
         life = self._lives[key]
         since = self._clock_at(min(life.surely_up_at, at) - EXPLAINING_SECONDS)
@@ -964,7 +964,7 @@ class InvariantChecker:
             self._outage = at, self._process, {*self._outage[2], *recent}
 
     def _note_end_of_mass_outage(self, poll: Poll) -> None:
-        """Forget the VMs of a mass outage when few are down: who crashes later does so anew."""
+        """Forget the VMs of a mass outage when few are down: later crashes are part of the next."""
         _, _, members = self._outage
         down = [key for key in members if key in poll.looks
                 and self._lives[key].not_up_since is not None]  # fmt: skip
