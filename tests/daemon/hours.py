@@ -193,7 +193,7 @@ class NoPages:
     recovery: Any = None
     examined: Sequence[Any] = ()
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: Any, also: Any, history: Any) -> None:
         pass
 
     def __call__(self, *_: Any) -> None:
