@@ -182,7 +182,7 @@ def test_history_of_a_system_records_each_inventory_once() -> None:
     crashed = vm(1, running=False, word="stopped")
 
     history.record(inventory([vm(1)], taken_at=START), None)
-    # The same poll, published again for another table: nothing was seen anew.
+    # The same poll, published again for another table: it has no newer status.
     history.record(inventory([crashed], taken_at=START), recovery(in_state(State.HELD)))
     assert history.status(1, START)[-1].condition is Condition.RUNNING
 
