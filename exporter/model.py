@@ -268,7 +268,7 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     since: datetime
     """When it entered that state, as far as the daemon observed it."""
     down_since: datetime | None = None
-    """If it does not run, when it was last seen running, or when it was first seen."""
+    """If it does not run, when it was first seen so."""
     cause: str = ""
     """The cause of its diagnosis; empty without one."""
     detail: str = ""

@@ -32,10 +32,14 @@ class StoredAlert(msgspec.Struct, frozen=True, gc=False):
         """Changes when the alert starts or ends, and must then be posted at once."""
         return self.alert.label_set, self.starts_at, self.ends_at
 
-    def payload(self, more_labels: Mapping[str, str], *, expires_at: datetime) -> dict[str, Any]:
+    def labels(self, external: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the labels as Alertmanager gets them; *external* ones replace none."""
+        return {**external, **self.alert.labels}
+
+    def payload(self, external: Mapping[str, str], *, expires_at: datetime) -> dict[str, Any]:
         """Return the alert as Alertmanager's API takes it; it ends at *expires_at* by itself."""
         return {
-            "labels": {**more_labels, **self.alert.labels},
+            "labels": self.labels(external),
             "annotations": self.alert.annotations,
             "startsAt": min(self.starts_at, expires_at),
             "endsAt": expires_at,
@@ -170,9 +174,9 @@ def _shows_vms(report: SystemReport) -> bool:
 
 
 def encode_alerts(
-    alerts: Iterable[StoredAlert], more_labels: Mapping[str, str], *, expires_at: datetime
+    alerts: Iterable[StoredAlert], external: Mapping[str, str], *, expires_at: datetime
 ) -> bytes:
-    """Return the body of a request that posts *alerts* with *more_labels* to Alertmanager."""
+    """Return the body of a request that posts *alerts* with *external* labels to Alertmanager."""
     expires_at = expires_at.astimezone(UTC)
-    payloads = [stored.payload(more_labels, expires_at=expires_at) for stored in alerts]
+    payloads = [stored.payload(external, expires_at=expires_at) for stored in alerts]
     return msgspec.json.encode(payloads)
