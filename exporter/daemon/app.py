@@ -129,7 +129,6 @@ async def _run_until(
             vendor=vendor,
             guests=guests,
             links=settings.web.links.model_dump(),
-            runbooks=settings.alertmanager.runbooks,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             alerts=alerting,
@@ -165,11 +164,16 @@ def _count_refusals(telemetry: Telemetry) -> CountRefusal:
 def _web_config(
     settings: Settings, clock: Clock, files: FileWatch
 ) -> "tuple[ReloadableWebConfig | None, ssl.SSLContext | None]":
-    if settings.web.config_file is None:
+    path = settings.web.config_file
+    if path is None:
         return None, None
     from exporter.web.reloadable_config import ReloadableWebConfig  # noqa: PLC0415 - loads YAML
+    from exporter.web.webconfig import operators_problem  # noqa: PLC0415
 
-    web_config = ReloadableWebConfig(settings.web.config_file, clock)
+    web_config = ReloadableWebConfig(path, clock)
+    # Not an error: a user who left must not keep the daemon from starting.
+    if problem := operators_problem(settings.web.operators, web_config.current(), path):
+        log.warning("web.operator_unknown", problem=problem)
     files.add(web_config)
     return web_config, web_config.ssl_context()
 
