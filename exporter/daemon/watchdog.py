@@ -1,4 +1,4 @@
-"""The event loop lag probe, and the systemd watchdog."""
+"""The event loop lag probe, and what systemd is told: the watchdog and the status line."""
 
 import os
 import socket
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from exporter.clock import Clock
 
 EVERY_SECONDS = 0.5
+STATUS_EVERY_SECONDS = 5.0
 
 
 async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]) -> None:
@@ -20,6 +21,19 @@ async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]
         await clock.sleep(EVERY_SECONDS)
         observe_lag(max(0.0, clock.monotonic() - before - EVERY_SECONDS))
         notify("WATCHDOG=1")
+
+
+async def notify_status_forever(
+    clock: Clock, status: Callable[[], str], environ: Mapping[str, str] = os.environ
+) -> None:
+    """Send *status*, one line, to systemd when it has changed: ``systemctl status`` shows it."""
+    sent = ""
+    while environ.get("NOTIFY_SOCKET"):
+        line = status()
+        if line != sent:
+            notify(f"STATUS={line}", environ)
+            sent = line
+        await clock.sleep(STATUS_EVERY_SECONDS)
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
