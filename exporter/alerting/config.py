@@ -85,10 +85,12 @@ class AlertmanagerSettings(HTTPServerSettings):
     timeout_seconds: PositiveFloat = 10
     """Timeout of one request."""
     runbooks: str = RUNBOOKS
-    """Base URL of the runbooks. Change it if your site has its own copy."""
+    """Base URL of the runbooks that alerts and the console link to. Change it if your site has its
+    own copy."""
     dashboards: str = ""
-    """Base URL of Grafana, such as `https://grafana.example.com`. Without it, links to dashboards
-    are paths. The alert rules get both URLs from `python -m tools.alert_rules`."""
+    """Base URL of Grafana, such as `https://grafana.example.com`, whose dashboards alerts and the
+    console link to. Without it, those links of alerts are paths, and the console has none. The
+    alert rules get both URLs from `python -m tools.alert_rules`."""
     external_labels: Mapping[str, str] = {}
     """The `external_labels` of the Prometheus that sends the alerts of the rules, as it sends them.
     They are added to each alert of the daemon, so that Alertmanager merges both."""

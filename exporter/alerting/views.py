@@ -112,13 +112,17 @@ def vm_labels(system: str, key: int, name: str, node: str, cluster: str) -> VMLa
 
 
 def alert_views(
-    alerts: Iterable[StoredAlert], silences: Iterable[SilenceInterval], *, at: float
+    alerts: Iterable[StoredAlert],
+    silences: Iterable[SilenceInterval],
+    external_labels: Mapping[str, str],
+    *,
+    at: float,
 ) -> list[AlertView]:
     """Return *alerts*: the firing ones before the resolved, and the worst first."""
     active = _by_vm_name(one.silence for one in silences if one.starts <= at < one.ends)
     found = []
     for stored in alerts:
-        labels, notes = stored.alert.labels, stored.alert.annotations
+        labels, notes = stored.labels(external_labels), stored.alert.annotations
         vm_key = labels.get("vm_id", "")
         found.append(
             AlertView(

@@ -35,6 +35,7 @@ from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session, make_sessions, secret_problems
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import (
+    ConfigError,
     ThrottledError,
     UnauthorizedError,
     UnreachableError,
@@ -54,7 +55,7 @@ from exporter.vergeos.source import VergeOSSource
 from exporter.web.routes import check_telemetry_path
 from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
-from exporter.web.webconfig import read_web_config
+from exporter.web.webconfig import operators_problem, read_web_config
 
 EXAMPLE_SECONDS = 60
 
@@ -100,11 +101,13 @@ async def check(
 
 
 def _check_web(settings: Settings) -> None:
-    """Raise `ConfigError` if the web server could not start."""
+    """Raise `ConfigError` if the web server could not start, or an operator could not log in."""
     parse_listen(settings.web.listen_address)
     check_telemetry_path(settings.web.telemetry_path)
     if settings.web.config_file is not None:
         web = read_web_config(settings.web.config_file)
+        if problem := operators_problem(settings.web.operators, web, settings.web.config_file):
+            raise ConfigError(problem)
         if web.tls_server_config is not None:
             make_context(web.tls_server_config, settings.web.config_file)
 

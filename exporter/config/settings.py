@@ -198,11 +198,9 @@ class LinkSettings(BaseModel):
 
     model_config = STRICT
 
-    grafana: LinkTemplate = ""
-    """URL in Grafana, with `{system}`, `{vm_id}` and `{vm_name}` percent-encoded in it; for example
-    `https://grafana.example/d/vergewatch-vm?var-system={system}&var-vm={vm_name}`."""
     prometheus: LinkTemplate = ""
-    """URL in Prometheus, with the same placeholders."""
+    """URL in Prometheus, with `{system}`, `{vm_id}` and `{vm_name}` percent-encoded in it; for
+    example `https://prometheus.example/graph?g0.expr=vergewatch_vm_info%7Bvm_id="{vm_id}"%7D`."""
     vergeos: LinkTemplate = ""
     """URL in the UI of VergeOS, with the same placeholders; for example
     `https://vergeos.example/#/vms/{vm_id}`."""
@@ -226,7 +224,8 @@ class WebSettings(BaseModel):
     """Users of `basic_auth_users` in the web configuration file that may log in to the console
     without the recovery token; for example `[anna]`."""
     links: LinkSettings = LinkSettings()
-    """Links from the page of a VM to other tools."""
+    """Links from the page of a VM to Prometheus and VergeOS; that to Grafana is of
+    `alertmanager.dashboards`."""
     history_hours: Annotated[int, Field(ge=0, le=168)] = 24
     """Hours of CPU and memory that the console keeps of each VM, in memory: 0.6 kB per VM for a
     day; 0 keeps none. The history of status is 24 hours, and costs 0.1 kB per VM."""

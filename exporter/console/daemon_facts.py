@@ -57,7 +57,5 @@ class DaemonFacts(NamedTuple):
     reload: ReloadResult | None
     """None if there was no reload."""
     settings: Sequence[SettingLine]
-    runbooks: str
-    """The address that the runbooks are below."""
     plans: Mapping[str, SystemPlan]
     """By the name of the system."""

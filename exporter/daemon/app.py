@@ -25,9 +25,10 @@ from exporter.daemon.facts import Facts, RecentLag
 from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
+from exporter.daemon.systemd import notify, notify_status_forever
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.vendor_page import VendorPage
-from exporter.daemon.watchdog import measure_lag_forever, notify, notify_status_forever
+from exporter.daemon.watchdog import ending_when_hung, measure_lag_forever
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
@@ -68,7 +69,8 @@ async def run(
 
     """
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-    with signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set)):
+    stop = signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set))
+    with stop, ending_when_hung():
         await _run_until(stopping, settings, load, clock, started, demo)
 
 
@@ -129,7 +131,6 @@ async def _run_until(
             vendor=vendor,
             guests=guests,
             links=settings.web.links.model_dump(),
-            runbooks=settings.alertmanager.runbooks,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             alerts=alerting,
@@ -170,11 +171,16 @@ def _count_refusals(telemetry: Telemetry) -> CountRefusal:
 def _web_config(
     settings: Settings, clock: Clock, files: FileWatch
 ) -> "tuple[ReloadableWebConfig | None, ssl.SSLContext | None]":
-    if settings.web.config_file is None:
+    path = settings.web.config_file
+    if path is None:
         return None, None
     from exporter.web.reloadable_config import ReloadableWebConfig  # noqa: PLC0415 - loads YAML
+    from exporter.web.webconfig import operators_problem  # noqa: PLC0415
 
-    web_config = ReloadableWebConfig(settings.web.config_file, clock)
+    web_config = ReloadableWebConfig(path, clock)
+    # Not an error: a user who left must not keep the daemon from starting.
+    if problem := operators_problem(settings.web.operators, web_config.current(), path):
+        log.warning("web.operator_unknown", problem=problem)
     files.add(web_config)
     return web_config, web_config.ssl_context()
 

@@ -67,7 +67,6 @@ class Facts:
             lag=self._lag.newest(),
             reload=self._reload.last,
             settings=setting_lines(self._reload.in_force),
-            runbooks=self._reload.in_force.alertmanager.runbooks,
             plans=self._plans(),
         )
 

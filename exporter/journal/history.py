@@ -14,7 +14,6 @@ from sqlalchemy import (
     RowMapping,
     Table,
     create_engine,
-    inspect,
     make_url,
     select,
 )
@@ -22,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from exporter.errors import JournalError
 from exporter.formatting import moment
-from exporter.journal import rows
+from exporter.journal import rows, schema
 from exporter.journal.db_errors import journal_errors
 from exporter.journal.journal import FILE
 from exporter.journal.tables import (
@@ -108,11 +107,14 @@ class JournalFile:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         with journal_errors(self.place), self._engine.connect() as connection:
-            if not inspect(connection).has_table(history_polls.name):
+            found = schema.revision(connection)
+            if found is None:
+                raise JournalError(f"{self.place} has no tables of recovery: it is no journal")
+            if found != schema.REVISION:
                 raise JournalError(
-                    f"{self.place} has no table {history_polls.name}: it is no journal of "
-                    "recovery, or an older version of Vergewatch wrote it. Let this version "
-                    "upgrade it (vergewatch run), and run the backtest once it has recorded polls"
+                    f"the tables of {self.place} have revision {found}, and this version reads "
+                    f"{schema.REVISION}. If an older version of Vergewatch wrote them, let this "
+                    "version upgrade them (vergewatch run); if a newer one did, use that"
                 )
             return work(connection)
 

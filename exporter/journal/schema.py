@@ -5,10 +5,17 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert, insp
 from exporter.errors import JournalError
 from exporter.journal.tables import METADATA
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision in `migrations`. Revisions have four digits, so they sort as text."""
 
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the revision of the tables; None if there are none."""
+    if not inspect(connection).has_table(VERSION.name):
+        return None
+    return connection.execute(select(VERSION.c.version_num)).scalar_one_or_none()
 
 
 def prepare(connection: Connection, place: str) -> bool:
@@ -22,16 +29,16 @@ def prepare(connection: Connection, place: str) -> bool:
         JournalError: A newer version of Vergewatch wrote the journal.
 
     """
-    if not inspect(connection).has_table(VERSION.name):
+    found = revision(connection)
+    if found is None:
         METADATA.create_all(connection, checkfirst=False)
         VERSION.create(connection)
         connection.execute(insert(VERSION).values(version_num=REVISION))
         return True
-    revision = connection.execute(select(VERSION.c.version_num)).scalar_one()
-    if revision > REVISION:
+    if found > REVISION:
         raise JournalError(
             f"the journal {place} was written by a newer version of Vergewatch (its tables have "
-            f"revision {revision}, this version supports {REVISION}); run that version, or move "
+            f"revision {found}, this version supports {REVISION}); run that version, or move "
             "the file away: recovery then starts with an empty journal"
         )
-    return bool(revision == REVISION)
+    return found == REVISION

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    DateTime,
     Dialect,
     Float,
     ForeignKey,
@@ -26,26 +27,42 @@ from sqlalchemy import (
     TypeDecorator,
 )
 from sqlalchemy.event import listen
+from sqlalchemy.types import TypeEngine
 
 METADATA = MetaData()
 DIAGNOSIS_COLUMNS = ("kind", "cause", "detail", "template")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A time as ISO 8601 text in UTC, of fixed length, so that the text sorts like the time."""
+    """
+    A time; where the database has no type for it, as ISO 8601 text in UTC.
+
+    The text has a fixed length, so that it sorts like the time.
+    """
 
     impl = String(32)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return super().load_dialect_impl(dialect)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a time zone is ambiguous")
+        if dialect.name == "postgresql":
+            return value
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else datetime.fromisoformat(value)
+    def process_result_value(
+        self,
+        value: datetime | str | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 class UnixTime(TypeDecorator[datetime]):
@@ -61,9 +78,20 @@ class UnixTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
+def _id() -> Column[int]:
+    # SQLite assigns the values of an INTEGER only, which has 64 bits there.
+    kind = BigInteger().with_variant(Integer, "sqlite")
+    return Column("id", kind, primary_key=True)
+
+
+def _epoch() -> Column[Any]:
+    """Return the column for the epoch of the lease that the row was written under."""
+    return Column("epoch", BigInteger)
+
+
 def _vm_columns() -> list[Column[Any]]:
     return [
-        Column("id", Integer, primary_key=True),
+        _id(),
         Column("system", Text, nullable=False),
         Column("uuid", Text, nullable=False),
         Column("vm_key", BigInteger, nullable=False),
@@ -138,6 +166,7 @@ decisions = _event_table(
     Column("failed_guard", Text),
     Column("mode", Text, nullable=False),
     Column("guard_results", Text, nullable=False),
+    _epoch(),
 )
 
 intents = Table(
@@ -145,7 +174,7 @@ intents = Table(
     METADATA,
     *_vm_columns(),
     Column("action", Text, nullable=False),
-    Column("decision", Integer, ForeignKey("decisions.id"), nullable=False),
+    Column("decision", BigInteger, ForeignKey("decisions.id"), nullable=False),
     Column("prepared_at", Float, nullable=False),
     Column("prepared_time", UTCDateTime, nullable=False),
     Column("sent_at", Float),
@@ -157,6 +186,7 @@ intents = Table(
     Column("closed_time", UTCDateTime),
     Column("extended", Boolean, nullable=False),
     Column("time_to_service_seconds", Float),
+    _epoch(),
     Index("intents_by_vm", "system", "uuid", "id"),
     Index("intents_by_sent_at", "system", "sent_at"),
     Index("intents_by_decision", "decision"),
@@ -175,7 +205,7 @@ listen(
 history_polls = Table(
     "history_polls",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    _id(),
     Column("system", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("time", UnixTime, nullable=False),
@@ -196,7 +226,7 @@ history_polls = Table(
 history_facts = Table(
     "history_facts",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    _id(),
     Column("system", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("time", UnixTime, nullable=False),
@@ -209,7 +239,7 @@ history_facts = Table(
 history_rows = Table(
     "history_rows",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    _id(),
     Column("system", Text, nullable=False),
     Column("time", UnixTime, nullable=False),
     Column("row_json", Text, nullable=False),
@@ -218,7 +248,7 @@ history_rows = Table(
 commands = Table(
     "commands",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    _id(),
     Column("system", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("owner", Text, nullable=False),
@@ -229,7 +259,18 @@ commands = Table(
     Column("uuid", Text),
     Column("template", Text),
     Column("means", Text),
-    Column("question", Integer),
+    Column("question", BigInteger),
+    _epoch(),
     Index("commands_by_system", "system", "id"),
     sqlite_autoincrement=True,
 )
+
+leases = Table(
+    "leases",
+    METADATA,
+    Column("system", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", UTCDateTime, nullable=False),
+)
+"""Which replica may poll and act, until when by the clock of the database server."""

@@ -19,7 +19,7 @@ from exporter.vergeos.credentials import Credentials
 
 SALT_BYTES = 16
 RETRY_SECONDS = 60.0
-"""Between two attempts with refused credentials, whoever asks for them: VergeOS locks accounts."""
+"""Minimum time between two attempts with refused credentials: VergeOS locks accounts."""
 
 
 class StoredRefusal(msgspec.Struct, frozen=True):

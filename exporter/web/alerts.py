@@ -68,7 +68,8 @@ class AlertViews:
             return []
         stored: list[StoredAlert] = list(self.source.store.alerts.values())
         silences, at = self.source.known_silences, self._clock.monotonic()
-        return await run_in_thread(alert_views, stored, silences, at=at)
+        external_labels = self.source.settings.external_labels
+        return await run_in_thread(alert_views, stored, silences, external_labels, at=at)
 
     async def silences(self) -> list[SilenceView]:
         """Return the silences in force and those to come, with the VMs that each mutes."""

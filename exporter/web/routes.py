@@ -103,7 +103,6 @@ def make_app(
     facts: DaemonInside | None = None,
     alerts: Alerts | None = None,
     links: Mapping[str, str] = NO_LINKS,
-    runbooks: str = "",
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -130,7 +129,6 @@ def make_app(
         facts: The daemon itself; without it, the page Data shows the systems only.
         alerts: The alerts of the daemon, and silences; without it, none are shown.
         links: Templates of links from a VM to other tools, by their names.
-        runbooks: Base URL of the runbooks.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -164,7 +162,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts, alerts, links, runbooks)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts, links)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -238,7 +236,6 @@ class _Endpoints(NamedTuple):
         facts: DaemonInside | None,
         alerts: Alerts | None,
         links: Mapping[str, str],
-        runbooks: str,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -255,7 +252,6 @@ class _Endpoints(NamedTuple):
             facts=facts,
             alerts=alerts,
             links=links,
-            runbooks=runbooks,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(

@@ -259,6 +259,16 @@ class WebConfig(_Section):
         return limit if limit is not None and limit.interval else None
 
 
+def operators_problem(operators: Iterable[str], config: WebConfig, path: Path) -> str:
+    """Return which of *operators* are not users of *config*, read from *path*; empty if all are."""
+    users = config.basic_auth_users
+    unknown = [name for name in operators if name not in users]
+    if not unknown:
+        return ""
+    hint = nearest_or_all(unknown[0], users) if users else "; it has no users"
+    return f"web.operators: {unknown[0]!r} is not a user of basic_auth_users in {path}{hint}"
+
+
 def read_web_config(path: Path) -> WebConfig:
     """
     Read the file at *path*; relative paths in it start from its folder.

@@ -110,7 +110,7 @@ def test_alert_names_the_active_silences_that_mute_it(
         silence("over", Matcher("severity", "critical"), ends=999.0),
     ]
 
-    (view,) = alert_views([alert(vm=vm)], known, at=AT)
+    (view,) = alert_views([alert(vm=vm)], known, {}, at=AT)
 
     assert view.silences == ids
     assert view.vm_key == key
@@ -124,7 +124,7 @@ def test_worst_alert_that_fires_is_first() -> None:
         alert(vm="web-01", at=9),
     ]
 
-    views = alert_views(alerts, (), at=AT)
+    views = alert_views(alerts, (), {}, at=AT)
 
     assert [(one.name, one.vm, one.resolved is None) for one in views] == [
         ("VergeVMDown", "web-02", True),
@@ -132,3 +132,14 @@ def test_worst_alert_that_fires_is_first() -> None:
         ("VergeRecoveryDisarmed", "", True),
         ("VergeVMDown", "web-03", False),
     ]
+
+
+def test_alert_has_the_external_labels_that_it_is_posted_with() -> None:
+    known = [silence("of the site", Matcher("site", "bern"))]
+    external = {"site": "bern", "severity": "not that of the alert"}
+
+    (view,) = alert_views([alert(vm="web-01")], known, external, at=AT)
+
+    assert view.labels == {**alert(vm="web-01").alert.labels, "site": "bern"}
+    assert view.more_labels == {"site": "bern"}
+    assert view.silences == ("of the site",)

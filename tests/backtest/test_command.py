@@ -196,13 +196,15 @@ def test_a_database_without_its_driver_is_an_error() -> None:
         JournalFile("oracle+nosuchdriver://u:secret@host/db")
 
 
-async def test_an_older_journal_says_what_is_missing(journal: Journal, tmp_path: Path) -> None:
+async def test_an_older_journal_says_that_it_must_be_upgraded(
+    journal: Journal, tmp_path: Path
+) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
-        connection.execute("DROP TABLE history_polls")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
 
     result = run("--from", tmp_path, "--config", settings(tmp_path, SLOW), "--since", SINCE)
 
-    assert "has no table history_polls" in str(result.exception)
+    assert "revision 0001" in str(result.exception)
     assert "older version" in str(result.exception)
 
 

@@ -20,6 +20,7 @@ import pytest
 from exporter.daemon.system_memory import SystemMemory
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
 from tests.real_prometheus import prometheus
+from tests.web.test_middleware import hashed
 
 CONFIRM = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) == bool 0'
 
@@ -352,6 +353,25 @@ async def test_check_reads_the_web_files(tmp_path: Path) -> None:
     assert code not in (0, 1)
     assert "nope.pem" in out + err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("more", [(), ("--offline",)])
+async def test_check_names_an_operator_who_is_no_user(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    users = tmp_path / "web.yaml"
+    users.write_text(f"basic_auth_users: {{anna: {hashed('secret')}}}\n")
+    config = tmp_path / "vergewatch.yaml"
+    config.write_text(
+        f"url: https://v\napi_key: k\nweb: {{config_file: {users}, operators: [ana]}}\n"
+    )
+
+    code, _, err = await ran("check", "--config", str(config), *more)
+
+    assert code not in (0, 1)
+    assert "web.operators: 'ana'" in err
+    assert str(users) in err
+    assert "anna" in err
 
 
 async def test_empty_token_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The entries of all systems: made anew for what is newer, and only for that."""
+"""The entries of all systems: made again for what is newer, and only for that."""
 
 from exporter.console.fleet import Fleet, VMEntry
 from exporter.console.newest import OfNewest

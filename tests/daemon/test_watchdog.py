@@ -1,57 +1,42 @@
-"""The systemd watchdog and the event loop lag probe."""
+"""The event loop lag probe, systemd's watchdog, and the daemon's own."""
 
 import asyncio
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from exporter.daemon.watchdog import measure_lag_forever, notify, notify_status_forever
-from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
+from exporter.daemon.watchdog import HUNG_EXIT_STATUS, measure_lag_forever
+from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME
 from tests.fakes import FakeClock
 
+HUNG_SECONDS = 2.0
+DAEMON = f"""
+import asyncio, signal, sys, time
+from exporter import signals
+from exporter.daemon import watchdog
 
-@contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """Listen where systemd would."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as systemd:
-        systemd.bind(str(path))
-        yield systemd
+def hang():
+    print("hanging", file=sys.stderr, flush=True)
+    time.sleep(3600)
 
+def hang_soon(*_):
+    asyncio.get_running_loop().call_soon_threadsafe(hang)
 
-def received(systemd: socket.socket) -> list[str]:
-    """Return what was sent meanwhile."""
-    found: list[str] = []
-    with suppress(BlockingIOError):
-        while True:
-            found.append(systemd.recv(4096).decode())
-    return found
+signals.install()
+signal.signal(signal.SIGUSR1, hang_soon)
+watchdog.HUNG_SECONDS = {HUNG_SECONDS}
+sys.argv[1:] = ["run", "--web.listen-address", "127.0.0.1:0", "--log.format", "json"]
 
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_notify_sends_state_to_notify_socket(tmp_path: Path, abstract: bool) -> None:
-    name = f"@{tmp_path.name}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(name.replace("@", "\0"))
-
-        notify("READY=1", {"NOTIFY_SOCKET": name})
-
-        assert systemd.recv(64) == b"READY=1"
-
-
-def test_without_notify_socket_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        pytest.fail("a socket was opened")
-
-    monkeypatch.setattr("exporter.daemon.watchdog.socket.socket", fail)
-
-    notify("READY=1", {})
-
-
-def test_missing_notify_socket_is_ignored(tmp_path: Path) -> None:
-    notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "missing")})
+from exporter.cli.main import main
+main()
+"""
+"""``vergewatch run`` with an event loop that hangs on SIGUSR1, and less patience."""
 
 
 async def test_event_loop_lag_is_observed() -> None:
@@ -69,38 +54,90 @@ async def test_event_loop_lag_is_observed() -> None:
         await task
 
 
-async def test_status_is_sent_when_it_changes(tmp_path: Path) -> None:
-    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-    clock = FakeClock()
-    lines = ["one"]
-    with listening(tmp_path / "notify") as systemd:
-        task = asyncio.create_task(notify_status_forever(clock, lambda: lines[-1], environ))
-        await clock.pass_by(60)
-        lines.append("two")
-        await clock.pass_by(60)
-        task.cancel()
-
-        assert received(systemd) == ["STATUS=one", "STATUS=two"]
+def environment(state: Path, **more: str) -> dict[str, str]:
+    nowhere = {"VERGEWATCH_URL": "http://127.0.0.1:9", "VERGEWATCH_API_KEY": "k"}
+    return {**os.environ, "STATE_DIRECTORY": str(state), **nowhere, **more}
 
 
-async def test_daemon_tells_systemd_its_state_from_start_to_stop(tmp_path: Path) -> None:
-    with listening(tmp_path / "notify") as systemd:
-        async with simulating() as system:
-            env = {
-                **pointing_at(system),
-                "VERGEWATCH_NAME": "meadow\nMAINPID=1",
-                "VERGEWATCH_RECOVERY__MODE": "shadow",
-                "NOTIFY_SOCKET": str(tmp_path / "notify"),
-            }
-            async with running(env) as daemon:
-                told = received(systemd)
-                async with asyncio.timeout(20):
-                    while not any("1 of 1 system up. Recovery: shadow, " in one for one in told):
-                        await REAL_TIME.sleep(0.1)
-                        told += received(systemd)
-                assert "READY=1" in told
-                assert "WATCHDOG=1" in told
-                assert await daemon.end() == 0
-        told += received(systemd)
-    assert told[-1] == "STOPPING=1\nSTATUS=Stopping."
-    assert not [one for one in told if "\nMAINPID" in one]
+@asynccontextmanager
+async def daemon_that_can_hang(
+    state: Path, **env: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+    """Yield the started daemon and its log."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DAEMON),
+        env=environment(state, **env),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        await logged(process.stderr, "daemon.started")
+        yield process, process.stderr
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def logged(log: asyncio.StreamReader, text: str) -> bytes:
+    """Return the next line of *log* with *text*."""
+    others = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for line in log:
+            if text.encode() in line:
+                return line
+            others.append(line.decode())
+    raise AssertionError(f"the daemon ended without {text}: {others}")
+
+
+async def test_daemon_whose_event_loop_hangs_ends_and_logs_where(tmp_path: Path) -> None:
+    async with daemon_that_can_hang(tmp_path) as (process, log):
+        process.send_signal(signal.SIGUSR1)
+
+        entry = json.loads(await logged(log, "daemon.hung"))
+
+        assert entry["seconds"] == HUNG_SECONDS
+        assert "in hang" in entry["stack"]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await process.wait() == HUNG_EXIT_STATUS
+
+
+async def test_daemon_that_hangs_as_its_log_is_not_read_ends(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DAEMON), env=environment(tmp_path), stderr=writing
+    )
+    os.close(writing)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await process.wait() == HUNG_EXIT_STATUS
+    finally:
+        os.close(reading)  # else it is never written to
+
+
+async def test_daemon_that_was_stopped_and_continues_goes_on(tmp_path: Path) -> None:
+    async with daemon_that_can_hang(tmp_path) as (process, _):
+        process.send_signal(signal.SIGSTOP)
+        await REAL_TIME.sleep(HUNG_SECONDS + 1)
+        process.send_signal(signal.SIGCONT)
+        await REAL_TIME.sleep(HUNG_SECONDS + 1)
+
+        process.terminate()
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await process.wait() == 0
+
+
+async def test_hung_daemon_is_left_to_the_watchdog_of_systemd(tmp_path: Path) -> None:
+    async with daemon_that_can_hang(tmp_path, WATCHDOG_USEC="30000000") as (process, log):
+        process.send_signal(signal.SIGUSR1)
+        await logged(log, "hanging")
+
+        await REAL_TIME.sleep(HUNG_SECONDS + 1)
+
+        assert process.returncode is None

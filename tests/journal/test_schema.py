@@ -20,9 +20,11 @@ from exporter.journal.schema import REVISION
 from exporter.journal.tables import METADATA
 from tests.daemon_process import REAL_TIME
 from tests.fakes import FakeClock
-from tests.journal.examples import CASE, SYSTEM, poll_record
+from tests.journal.examples import CASE, COMMAND, DECISION, SYSTEM, poll_record
 
 ROOT = Path(__file__).parents[2]
+FIRST_RELEASE = Path(__file__).parent / "revision_0001.sql"
+"""A journal with revision 0001, which has an example of each row."""
 OPEN_AND_CLOSE = """
 import asyncio, pathlib, sys
 from exporter.clock import SystemClock
@@ -39,12 +41,12 @@ finally:
     unused = {"alembic", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"}
     assert not unused & sys.modules.keys()
 """
-ADD_COLUMN = """
+ADD_COLUMN = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{REVISION}"
 
 def upgrade():
     op.add_column("commands", sa.Column("ticket", sa.Text))
@@ -56,6 +58,16 @@ def statements(file: Path) -> dict[str, str]:
     with closing(sqlite3.connect(file)) as connection:
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL")
         return {name: " ".join(sql.split()) for name, sql in found}
+
+
+def columns(file: Path) -> dict[str, set[tuple[str, int]]]:
+    """Return the name of each column of each table of *file*, and whether it may not be NULL."""
+    with closing(sqlite3.connect(file)) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            name: {(row[1], row[3]) for row in connection.execute(f"PRAGMA table_info({name})")}
+            for (name,) in names
+        }
 
 
 def set_revision(file: Path, revision: str) -> None:
@@ -85,9 +97,9 @@ def next_version(tmp_path: Path) -> Path:
         ROOT / "exporter", package / "exporter", ignore=shutil.ignore_patterns("__pycache__")
     )
     journal = package / "exporter" / "journal"
-    (journal / "migrations" / "versions" / "revision_0002.py").write_text(ADD_COLUMN)
+    (journal / "migrations" / "versions" / "revision_9999.py").write_text(ADD_COLUMN)
     schema = journal / "schema.py"
-    schema.write_text(schema.read_text().replace(f'"{REVISION}"', '"0002"'))
+    schema.write_text(schema.read_text().replace(f'"{REVISION}"', '"9999"'))
     return package
 
 
@@ -113,14 +125,14 @@ async def test_journal_of_a_newer_version_is_refused_and_unchanged(
     directory: Path, clock: FakeClock
 ) -> None:
     await (await open_journal(directory, clock)).close()
-    set_revision(directory / FILE, "0815")
+    set_revision(directory / FILE, "9815")
     before = statements(directory / FILE)
 
     with pytest.raises(JournalError, match="newer version of Vergewatch") as caught:
         await open_journal(directory, clock)
 
     assert str(directory / FILE) in str(caught.value)
-    assert "0815" in str(caught.value)
+    assert "9815" in str(caught.value)
     assert statements(directory / FILE) == before
 
 
@@ -154,8 +166,28 @@ async def test_older_journal_is_upgraded_in_a_child_process(
     assert "ticket TEXT" in statements(directory / FILE)["commands"]
     with closing(sqlite3.connect(directory / FILE)) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version")
-        assert found.fetchall() == [("0002",)]
+        assert found.fetchall() == [("9999",)]
         assert connection.execute("SELECT count(*) FROM cases").fetchone() == (1,)
+
+
+async def test_journal_of_the_first_release_is_upgraded_with_its_rows(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    with closing(sqlite3.connect(old / FILE)) as connection:
+        connection.executescript(FIRST_RELEASE.read_text())
+
+    for directory in (old, new):
+        await (await open_journal(directory, clock)).close()
+
+    assert columns(old / FILE) == columns(new / FILE)
+    assert statements(old / FILE).keys() == statements(new / FILE).keys()
+    journal = await open_journal(old, clock)
+    assert (await journal.store(SYSTEM).load()).cases == [CASE]
+    assert [one.decision for one in await journal.decisions(SYSTEM)] == [DECISION, DECISION]
+    assert await journal.commands(SYSTEM) == [COMMAND]
+    await journal.close()
 
 
 async def test_failed_upgrade_changes_nothing_and_is_reported(
@@ -163,7 +195,7 @@ async def test_failed_upgrade_changes_nothing_and_is_reported(
 ) -> None:
     await (await open_journal(directory, clock)).close()
     before = statements(directory / FILE)
-    migration = next_version / "exporter/journal/migrations/versions/revision_0002.py"
+    migration = next_version / "exporter/journal/migrations/versions/revision_9999.py"
     migration.write_text(f"{ADD_COLUMN}    op.drop_column('commands', 'no_such_column')\n")
 
     opened = open_in_new_process(directory, next_version)

@@ -25,7 +25,6 @@ FACTS = DaemonFacts(
     lag=LoopLag(0.0123, 0.0004, 120),
     reload=None,
     settings=(SettingLine(0, "log:"), SettingLine(1, "level: info")),
-    runbooks="https://books.example/x/",
     plans={"production": SystemPlan(1000, 0.15, {"vms": 20.0, "machine_status": 30.0})},
 )
 

@@ -72,6 +72,21 @@ async def test_cookie_of_a_server_with_tls_is_sent_over_tls_only(
         assert "Secure" in gone.headers["Set-Cookie"].split("; ")
 
 
+async def test_links_to_the_login_lead_back_to_the_page_with_its_query(site: Site) -> None:
+    async with site.browser() as browser:
+        page = await browser.get("/vms?q=web&sort=-cpu")
+        assert 'href="/login?next=/vms%3Fq%3Dweb%26sort%3D-cpu"' in page.text
+
+        form = {"vm": "web-01"}
+        came_from = f"{site.url}/alerts?system=a%26b&vm=7"
+        sent = await browser.post("/alerts/silence", form, Referer=came_from)
+        assert sent.headers["Location"] == "/login?next=/alerts?system%3Da%2526b%26vm%3D7"
+
+        elsewhere = "http://evil.example/alerts?system=x"
+        sent = await browser.post("/alerts/silence", form, Referer=elsewhere)
+        assert sent.headers["Location"] == "/login?next=/alerts"
+
+
 @pytest.mark.parametrize("owner", ["", "  ", "a\nb", "x" * 101, "a\x00"])
 async def test_owner_must_be_a_line_of_text(site: Site, owner: str) -> None:
     async with site.browser() as browser:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from exporter.alerting.config import RUNBOOKS
 from exporter.collectors.physical_drives import PhysicalDriveRow
 from exporter.collectors.vnets import VnetRow
 from exporter.model import CheckResult, Finding, Level, SystemState
@@ -11,7 +12,6 @@ from tests.web.conftest import Serve
 from tests.web.fleets import Systems
 from tests.web.page_text import PageText
 from tests.web.samples import refused, system, table
-from tests.web.test_console_data import FACTS
 from tests.web.test_console_vms import HOSTILE
 
 
@@ -38,7 +38,7 @@ def state(name: str = "production", drives: int = 12, text: str = "node1") -> Sy
 
 
 async def page_of(serve: Serve, path: str, *states: SystemState) -> PageText:
-    server = await serve(overview=Systems(*states), facts=lambda: FACTS)
+    server = await serve(overview=Systems(*states))
     reply = await server.request(path)
     assert reply.status == 200
     return PageText(reply.text)
@@ -69,7 +69,7 @@ async def test_findings_of_the_doctor_link_to_their_runbook(serve: Serve) -> Non
     page = await page_of(serve, "/platform", state())
 
     assert "node1 /dev/bad : its status is offline since" in page.text
-    assert "https://books.example/x/VergeDriveFailing.md" in page.links
+    assert f"{RUNBOOKS}/VergeDriveFailing.md" in page.links
     assert "All checks: 0 ok, 1 with findings, 1 skipped" in page.text
 
 

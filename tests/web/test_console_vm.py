@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from exporter.alerting.alerting import Alerting
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.definitions import AlertName
 from exporter.console.system_history import SystemHistory
 from exporter.console.timeline_strip import WIDTH
 from exporter.errors import JournalError
@@ -17,6 +20,7 @@ from exporter.model import SystemReport, SystemState
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import UnknownNameError
 from exporter.recovery.service import RecoveryService
+from exporter.telemetry import Telemetry
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.exposition.builders import AT
@@ -37,8 +41,7 @@ HOSTILE = (
     "x" * 255,
 )
 LINKS = {
-    "grafana": "https://grafana.example/d/vm?var-vm={vm_name}&var-system={system}",
-    "prometheus": "",
+    "prometheus": "https://prometheus.example/graph?g0.expr={vm_name}-{system}",
     "vergeos": "https://verge.example/#/vms/{vm_id}",
 }
 Serve = Callable[..., Awaitable[ServerUnderTest]]
@@ -115,21 +118,32 @@ async def test_hostile_names_are_text(serve: Serve, name: str) -> None:
     assert "".join(name.split()) in "".join(page.words)
     assert (page.tags, page.attributes) == (harmless.tags, harmless.attributes)
     assert not any(link.startswith("javascript:") for link in page.links)
-    external = [link for link in page.links if link.startswith("https://grafana.example/")]
+    external = [link for link in page.links if link.startswith("https://prometheus.example/")]
     assert len(external) == 1
     assert not set("<>\"'` ") & set(external[0])
 
 
-async def test_links_and_the_runbook_are_those_of_the_settings(serve: Serve) -> None:
-    more = {"links": LINKS, "runbooks": "https://wiki.example/runbooks/"}
-    server = await serve(Systems(fleet("web-1", "db-1", down=["web-1"])), **more)
+async def test_links_of_the_settings_are_those_of_alerts_too(
+    serve: Serve, clock: HandClock, tmp_path: Path
+) -> None:
+    settings = AlertmanagerSettings(
+        runbooks="https://wiki.example/runbooks/", dashboards="https://grafana.example"
+    )
+    alerting = Alerting(settings, tmp_path, clock, Telemetry().alertmanager_meter())
+    systems = Systems(fleet("web-1", "db-1", down=["web-1"]))
+    server = await serve(systems, links=LINKS, alerts=alerting)
 
     down = told(await server.request("/vms/production/1")).links
     runs = told(await server.request("/vms/production/2")).links
 
-    assert "https://grafana.example/d/vm?var-vm=web-1&var-system=production" in down
+    vm_down = {"system_name": "production", "vm_name": "web-1"}
+    assert settings.links.dashboard_of(AlertName.VM_DOWN, vm_down) in down
+    assert settings.links.runbook(AlertName.VM_DOWN) in down
     assert "https://verge.example/#/vms/1" in down
-    assert "https://wiki.example/runbooks/VergeVMDown.md" in down
+    alerting.apply(AlertmanagerSettings(runbooks="", dashboards=""))
+    await clock.sleep(2)  # pages are shared for a second
+    without = told(await server.request("/vms/production/1")).links
+    assert not any("grafana" in link or "VergeVMDown" in link for link in without)
     assert not any("runbooks" in link for link in runs)
 
 

@@ -97,7 +97,7 @@ def _differences(
     if before.node != after.node and after.node is not None and before.node is not None:
         yield "migration", f"from {_name(before.node, nodes)} to {_name(after.node, nodes)}"
     if before.started_at != after.started_at and before.running and after.running:
-        yield "restart", "it was started anew between two polls"
+        yield "restart", "it was started again between two polls"
 
 
 def _name(node: int, nodes: Mapping[int, str]) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.definitions import Links
 from exporter.clock import Clock
 from exporter.console.fleet import Fleet, VMEntry
 from exporter.console.newest import OfNewest
@@ -20,6 +22,7 @@ from exporter.executor import run_in_thread
 from exporter.model import SystemState
 from exporter.web.connections import read_body
 from exporter.web.console.demo import DemoBanner
+from exporter.web.console.local_path import local_path
 from exporter.web.console.operators import Operators
 from exporter.web.console.sessions import (
     CSRF_FIELD,
@@ -73,7 +76,6 @@ class Console:
         alerts: The alerts of the daemon, and silences; None if there are none.
         facts: The daemon itself; None if it is not shown.
         links: Templates of links from a VM to other tools, by their names.
-        runbooks: Base URL of the runbooks.
         demo: The banner of the demo; None where real systems are watched.
 
     """
@@ -94,7 +96,6 @@ class Console:
         alerts: Alerts | None = None,
         facts: DaemonInside | None = None,
         links: Mapping[str, str] = NO_LINKS,
-        runbooks: str = "",
         demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
@@ -103,7 +104,7 @@ class Console:
         self.search = VMSearch()
         self.choices = OfNewest(choices_of)
         self.facts = facts
-        self.links, self.runbooks = links, runbooks
+        self.links = links
         self.alerts = alerts
         self.demo = demo
         self._fleet = Fleet()
@@ -116,6 +117,12 @@ class Console:
         is_on = self.service is not None and self.service.is_on
         silences = self.alerts is not None and bool(self.alerts.settings.urls)
         return bool(self.operators) or is_on or silences
+
+    @property
+    def alert_links(self) -> Links:
+        """Where the runbooks and dashboards are that alerts link to."""
+        settings = self.alerts.settings if self.alerts is not None else AlertmanagerSettings()
+        return settings.links
 
     def states(self) -> Sequence[SystemState]:
         """Return the newest state of each system; none while they are being started."""
@@ -239,7 +246,10 @@ def see_other(path: str) -> web.Response:
 
 
 def _way_back(request: web.Request) -> str:
-    """Return the page that a form is on: the start of its path, if that is a page."""
+    """Return the page that a form is on; without a `Referer`, the start of the form's path."""
+    page = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    if page.netloc == request.host:
+        return local_path(f"{page.path}?{page.query}" if page.query else page.path)
     start = "/" + request.path.strip("/").split("/")[0]
     return start if any(start == path for path, _ in PAGES) else "/"
 

@@ -47,9 +47,7 @@ async def show(console: Console, request: web.Request) -> web.Response:
     systems = await run_in_thread(
         lambda: [_platform(state, list(SHEETS), "", MAX_ROWS) for state in console.states()]
     )
-    facts = console.facts() if console.facts is not None else None
-    runbooks = facts.runbooks.rstrip("/") if facts is not None else ""
-    values = {"systems": systems, "runbooks": runbooks}
+    values = {"systems": systems, "runbook_of": console.alert_links.runbook}
     return await console.page(request, "platform.html", values)
 
 

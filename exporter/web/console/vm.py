@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
+from exporter.alerting.definitions import AlertName
 from exporter.console.external_links import links_to
 from exporter.console.fleet import VMEntry, entry_of
 from exporter.console.resource_history import Resources
@@ -131,9 +132,6 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
     entry, explanation = facts.entry, facts.explanation
     timeline = facts.timeline
     events = timeline.events if timeline is not None else ()
-    links = links_to(
-        console.links, system=facts.system, vm_id=facts.key, vm_name=facts.name
-    )  # fmt: skip
     resources = _resources(console, facts)
     guards = explanation.guards if explanation is not None else ()
     return {
@@ -152,7 +150,7 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "marks": [(window.place(event.time), event) for event in events[:MAX_EVENTS]],
         "newest": NEWEST_EVENTS,
         "more_events": max(len(events) - MAX_EVENTS, 0),
-        "links": links,
+        "links": _links(console, facts),
         "runbook": _runbook(console, entry),
         "tone": tone_of_condition(entry.condition) if entry is not None else "",
         "hours": _hours(resources),
@@ -196,12 +194,23 @@ def _budgets(console: Console, facts: VMFacts) -> list[tuple[float, int, int | N
     return left or [(use.seconds, use.limit - use.used, use.limit) for use in decided]
 
 
+def _links(console: Console, facts: VMFacts) -> Mapping[str, str]:
+    """Return the links to other tools; the one to Grafana is that of the alert VergeVMDown."""
+    labels = {"system_name": facts.system, "vm_name": facts.name}
+    alert_links = console.alert_links
+    grafana = alert_links.dashboard_of(AlertName.VM_DOWN, labels) if alert_links.dashboards else ""
+    others = links_to(
+        console.links, system=facts.system, vm_id=facts.key, vm_name=facts.name
+    )  # fmt: skip
+    return {**({"grafana": grafana} if grafana else {}), **others}
+
+
 def _runbook(console: Console, entry: VMEntry | None) -> str:
     """Return the address of the runbook for the state of a VM; empty if there is none."""
     if entry is None:
         return ""
     alert = RUNBOOKS_OF_STATUS.get(entry.status) or RUNBOOKS.get(entry.condition, "")
-    return f"{console.runbooks.rstrip('/')}/{alert}.md" if alert and console.runbooks else ""
+    return console.alert_links.runbook(alert) if alert else ""
 
 
 def _hours(resources: Resources) -> list[tuple[datetime, float | None, float | None]]:
