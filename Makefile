@@ -74,6 +74,7 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 	@sh -n deploy/systemd/vergewatch
 	@sh -n deploy/fetch-promtool-3
 	@$(BIN)/python -c "$$READ_YAML" $(YAML)
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	@if command -v promtool >/dev/null; then \
 	    promtool check config --syntax-only deploy/compose/prometheus.yml >/dev/null; fi
 	@if command -v systemd-analyze >/dev/null; then $(verify-unit); fi
