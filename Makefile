@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -114,6 +114,12 @@ docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json \
 	        docs/commands.md docs/vergewatch.1; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
+
+# BASE names another base image than the Dockerfile; BASE=debian makes one and needs no registry.
+BASE ?=
+image: PROGRAMS := buildah podman runc $(if $(filter debian,$(BASE)),mmdebstrap)
+image: $(RUNTIME) programs ## Build the container image and test it
+	@$(BIN)/python -m tests.image $(BASE)
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
