@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.chart.helm import BIN
-from tests.kubernetes.programs import CACHE, crds
+from tests.kubernetes.programs import CACHE, crds, stages
 
 START_SECONDS = 120
 PAUSE_SECONDS = 0.5
@@ -111,6 +111,9 @@ def running() -> Iterator[Cluster]:
                 **NODE["metadata"],
             }
             cluster.kubectl("apply", "--filename", "-", given={**NODE, "metadata": metadata})
+        nodes = tuple(f"node/{name}" for name in NODES)
+        ready = ("wait", "--for=condition=Ready", f"--timeout={START_SECONDS}s")
+        cluster.kubectl(*ready, *nodes)
         yield cluster
 
 
@@ -164,6 +167,7 @@ def _commands(folder: Path, kubeconfig: Path) -> Mapping[str, tuple[str, ...]]:
         ),
         "kwok": (
             *(str(CACHE / "kwok"), f"--kubeconfig={kubeconfig}", "--manage-all-nodes=true"),
+            *(f"--config={path}" for path in stages()),
             f"--server-address=127.0.0.1:{others[2]}",
         ),
     }

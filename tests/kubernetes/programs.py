@@ -15,6 +15,13 @@ STAGING = "v0" + KUBERNETES[1:]
 KWOK = "v0.8.0"
 OPERATOR = "v0.85.0"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+STAGES = (
+    "node/fast/node-initialize",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease",
+    "pod/fast/pod-ready",
+    "pod/fast/pod-delete",
+)
+"""What kwok simulates: nodes and pods become ready at once, and pods end when they are deleted."""
 CRDS = ("servicemonitors", "prometheusrules")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vergewatch/kubernetes")
 GO = {**os.environ, "GOTOOLCHAIN": "local", "GOBIN": str(CACHE)}
@@ -54,6 +61,12 @@ def crds() -> tuple[Path, ...]:
     folder = _downloaded("github.com/prometheus-operator/prometheus-operator", OPERATOR)["Dir"]
     place = Path(folder, "example/prometheus-operator-crd")
     return tuple(place / f"monitoring.coreos.com_{name}.yaml" for name in CRDS)
+
+
+def stages() -> tuple[Path, ...]:
+    """Return the files of what kwok simulates."""
+    folder = Path(_downloaded("sigs.k8s.io/kwok", KWOK)["Dir"], "kustomize/stage")
+    return tuple(folder / f"{name}.yaml" for name in STAGES)
 
 
 def _module() -> Path:
