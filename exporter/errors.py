@@ -31,6 +31,10 @@ class JournalError(VergewatchError):
     """The journal cannot be read or written; recovery sends no action meanwhile."""
 
 
+class JournalLostError(JournalError):
+    """What was read of the journal no longer holds: it must be opened and read again."""
+
+
 class IntentOpenError(JournalError):
     """The VM has an open action."""
 
