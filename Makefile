@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -35,14 +35,14 @@ demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 # Tests wait a lot: one worker more than processors.
 PYTEST := pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 
-test: $(DEV) programs ## Run the tests; ARGS selects some, as for pytest
+test: $(DEV) programs helm ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m $(PYTEST)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-coverage: $(DEV) programs ## Run the tests and measure what they cover, in twice the time
+coverage: $(DEV) programs helm ## Run the tests and measure what they cover, in twice the time
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m $(PYTEST)
 	@$(BIN)/coverage combine --quiet
@@ -168,6 +168,9 @@ programs:
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 
+helm: $(DEV)
+	@$(BIN)/python -m tools.helm || test -z "$(CI)"
+
 
 # --- Details of verbs ---
 
@@ -192,7 +195,8 @@ define sound-rules
 	@echo "sound"
 endef
 
-YAML := $(shell find deploy alerts -name '*.yml' -o -name '*.yaml')
+# Templates are no YAML; tests/chart renders them.
+YAML := $(shell find deploy alerts -path '*/templates' -prune -o \( -name '*.yml' -o -name '*.yaml' \) -print)
 define READ_YAML
 import sys, yaml
 for name in sys.argv[1:]:

@@ -268,7 +268,7 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     since: datetime
     """When it entered that state, as far as the daemon observed it."""
     down_since: datetime | None = None
-    """If it does not run, when it was last seen running, or when it was first seen."""
+    """If it does not run, when it was first seen so."""
     cause: str = ""
     """The cause of its diagnosis; empty without one."""
     detail: str = ""
@@ -348,10 +348,21 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """Why it fell back from mode ``enforce`` to ``ask``; empty if it did not."""
     inputs: tuple[RecoveryInput, ...] = ()
     """What it needs to read or write."""
+    leads: bool = True
+    """Whether this replica decides and acts; always with a journal that replicas do not share."""
+    lease_epoch: int | None = None
+    """The number of the newest lease; None with a journal that replicas do not share."""
+    lease_age_seconds: float | None = None
+    """How long ago the lease was renewed last; None with a journal that replicas do not share."""
 
     @property
     def journal_up(self) -> bool:
         return not self.journal_problem
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another replica decides, acts and posts alerts."""
+        return not self.leads and self.journal_up
 
 
 class SystemReport(msgspec.Struct, frozen=True, gc=False):

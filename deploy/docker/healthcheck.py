@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """
-Ask the daemon of this container whether it is alive; the exit code is the answer.
+Ask the daemon of this container whether it is alive; the exit code is the answer. With the
+argument ``/-/ready``, ask whether it polls at least one system.
 
 The daemon writes down where it listens, whatever set that: a variable, an option or a settings
 file. Whether it wants a password does not matter: a daemon that refuses is alive.
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TIMEOUT_SECONDS = 4
+PATH = sys.argv[1] if len(sys.argv) > 1 else "/-/healthy"
 FILE = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/vergewatch").split(":")[0]) / "listen.json"
 VARIABLE = "VERGEWATCH_WEB__LISTEN_ADDRESS"
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
@@ -68,7 +70,7 @@ def find() -> Address:
 def ask(connection: http.client.HTTPConnection) -> int:
     """Return the status of the answer."""
     try:
-        connection.request("GET", "/-/healthy")
+        connection.request("GET", PATH)
         return connection.getresponse().status
     finally:
         connection.close()

@@ -52,10 +52,19 @@ class AlertStore(NamedTuple):
     alerts: Mapping[LabelSet, StoredAlert] = {}
     pending: Mapping[Subject, float] = {}
     """Alerts that do not fire yet, with the monotonic time since when their condition holds."""
+    silent: frozenset[str] = frozenset()
+    """URLs of the systems whose alerts another replica posts. Ours could mute its alerts."""
+    unseen: frozenset[str] = frozenset()
+    """URLs of the systems whose VMs another replica saw last: their alerts have waited there."""
 
     @property
     def firing(self) -> Sequence[StoredAlert]:
         return [stored for stored in self.alerts.values() if stored.ends_at is None]
+
+    @property
+    def posted(self) -> Sequence[StoredAlert]:
+        """The alerts to post."""
+        return [stored for stored in self.firing if stored.alert.url not in self.silent]
 
     @property
     def by_version(self) -> Mapping[Version, StoredAlert]:
@@ -89,14 +98,17 @@ class AlertStore(NamedTuple):
         pending: dict[Subject, float] = {}
         for label_set, alert in current.items():
             stored = alerts.get(label_set)
-            since = self.pending.get(alert.subject, at)
+            waited = alert.held_seconds if alert.url in self.unseen else 0.0
+            since = self.pending.get(alert.subject, at - waited)
             if stored is not None and stored.ends_at is None:
                 alerts[label_set] = msgspec.structs.replace(stored, alert=alert)
             elif alert.subject in firing or at - since >= alert.for_seconds:
                 alerts[label_set] = StoredAlert(alert, now)
             else:
                 pending[alert.subject] = since
-        return AlertStore(alerts, pending)
+        silent = frozenset(report.url for report in reports if _stands_by(report))
+        unseen = silent | {report.url for report in reports if not _shows_vms(report)} & self.unseen
+        return AlertStore(alerts, pending, silent, unseen)
 
     def _kept(
         self,
@@ -151,6 +163,14 @@ class AlertStore(NamedTuple):
         """
         alerts = msgspec.json.decode(body, type=list[StoredAlert])
         return cls({stored.alert.label_set: stored for stored in alerts})
+
+
+def _stands_by(report: SystemReport) -> bool:
+    return report.recovery is not None and report.recovery.stands_by
+
+
+def _shows_vms(report: SystemReport) -> bool:
+    return report.recovery is not None and bool(report.recovery.vms)
 
 
 def encode_alerts(

@@ -55,6 +55,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     annotations: Mapping[str, str]
     for_seconds: float = 0.0
     """How long the condition must last before the alert fires."""
+    held_seconds: float = 0.0
+    """How long the condition has held by the journal, if that is known."""
 
     @property
     def label_set(self) -> tuple[tuple[str, str], ...]:
@@ -200,7 +202,8 @@ def _down_alerts(
         # Not since it entered the state: while the VM waits for resources, each poll enters it.
         seconds = (now - vm.down_since).total_seconds()
         if vm.state != State.PLATFORM or seconds >= limits.platform_seconds:
-            yield build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)
+            alert = build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)
+            yield msgspec.structs.replace(alert, held_seconds=seconds)
 
 
 def _is_unwanted(vm: RecoveryVM, recovery: RecoveryReport) -> bool:

@@ -53,7 +53,7 @@ class Notifier:
 
     async def notify(self, store: AlertStore) -> None:
         """Post the alerts of *store* if there is something new or the period is over."""
-        firing = store.firing
+        firing = store.posted
         versions = frozenset(stored.version for stored in firing)
         has_new = not versions <= self._posted
         if self._clock.monotonic() < self._due_at and (self._outcome or not has_new):

@@ -13,7 +13,7 @@ from exporter.cli.console import PIPE_WIDTH, entry, new_console
 from exporter.cli.times import local, moment, shown, time_of_day
 from exporter.formatting import counted, lasting
 from exporter.model import OpenQuestion
-from exporter.recovery.model.cases import Policy
+from exporter.recovery.model.cases import NotMonitored, Policy
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
@@ -35,7 +35,6 @@ from exporter.recovery.report.responses import (
     VMsResponse,
 )
 from exporter.recovery.report.summary_text import summary_text
-from exporter.recovery.report.vm_counts import NotMonitored
 
 MAX_VMS = 20
 """Lines about VMs."""
@@ -50,6 +49,7 @@ _WHY: Mapping[str, str] = {
     NotMonitored.IGNORED: "ignored",
     NotMonitored.NO_UUID: "without a UUID of its own",
     NotMonitored.NO_STATUS: "not seen up or down yet",
+    NotMonitored.NO_POLICY: "without tags and rules that could be read",
 }
 SETTLED = (State.HEALTHY, State.PROBATION)
 """States in which no decision is made; guard results are from the last downtime."""

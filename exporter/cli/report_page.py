@@ -14,7 +14,7 @@ from exporter.recovery.report.summary import RecoverySummary
 _FOLDER = Path(__file__).with_name("templates")
 _CONSOLE = Path(__file__).parents[1] / "web/console"
 """The console shows the same report."""
-_STYLES = (_FOLDER / "report_base.css", _CONSOLE / "static/report.css")
+_STYLES = (_CONSOLE / "static/console.css", _CONSOLE / "static/report.css")
 _TEMPLATES = Environment(
     loader=FileSystemLoader([_FOLDER, _CONSOLE / "templates"]),
     autoescape=True,

@@ -85,6 +85,15 @@ FAMILIES = (
           each(lambda one: float(bool(one.fell_back)))),
     gauge("recovery_journal_up", RECOVERY, "",
           "1 if the journal can be written; without it recovery does not act", "journal_up"),
+    gauge("recovery_leader", RECOVERY, "",
+          "1 if this replica decides and acts, 0 if another one may; always 1 with a journal that "
+          "replicas do not share", "leads"),
+    gauge("recovery_lease_epoch", RECOVERY, "",
+          "Number of the lease, which rises by 1 whenever a replica becomes the leader; only with "
+          "a journal that replicas share", "lease_epoch"),
+    gauge("recovery_lease_age_seconds", RECOVERY, "",
+          "Time since the lease was renewed last; only with a journal that replicas share",
+          "lease_age_seconds"),
     gauge("recovery_input_success", INPUT, "",
           "1 if recovery has an input that it needs; 0 if it is missing. Without the tables that "
           "only hold actions back, the guards that need them hold no VM; without any other input, "

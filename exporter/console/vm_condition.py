@@ -54,29 +54,25 @@ def condition_of(vm: VM, recovery: RecoveryVM | None) -> Condition:
     status = vm.status
     if status is None or status.running is None:
         return Condition.UNKNOWN
-    if status.word in _TROUBLE:
-        return Condition.TROUBLE
-    if status.word in _CHANGING and not _is_down(recovery):
-        return Condition.CHANGING
-    if status.running:
-        return Condition.RUNNING
-    return Condition.DOWN if _is_down(recovery) else Condition.OFF
+    state = State(recovery.state) if recovery is not None else None
+    return _condition(status.word, state, running=status.running)
 
 
 def condition_in_state(state: State, word: str) -> Condition:
     """Return the condition of a VM that was in *state*, with VergeOS' status *word*."""
+    return _condition(word, state, running=state in _UP_IN_RECOVERY or word == StatusWord.RUNNING)
+
+
+def _condition(word: str, state: State | None, *, running: bool) -> Condition:
+    is_down = state is not None and state not in _UP_IN_RECOVERY | _OFF_IN_RECOVERY
     if word in _TROUBLE:
         return Condition.TROUBLE
-    is_down = state not in _UP_IN_RECOVERY | _OFF_IN_RECOVERY
     if word in _CHANGING and not is_down:
         return Condition.CHANGING
-    if state in _UP_IN_RECOVERY or word == StatusWord.RUNNING:
+    if running:
         return Condition.RUNNING
-    return Condition.DOWN if is_down else Condition.OFF
-
-
-def _is_down(recovery: RecoveryVM | None) -> bool:
-    return recovery is not None and recovery.state not in _UP_IN_RECOVERY | _OFF_IN_RECOVERY
+    # Recovery may have seen it up only: its first look at the VM that went down is yet to come.
+    return Condition.DOWN if is_down or state in _UP_IN_RECOVERY else Condition.OFF
 
 
 def runs(status: MachineStatus | None) -> bool:

@@ -26,7 +26,7 @@ from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.vendor_page import VendorPage
-from exporter.daemon.watchdog import measure_lag_forever, notify
+from exporter.daemon.watchdog import ending_when_hung, measure_lag_forever, notify
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
@@ -67,7 +67,8 @@ async def run(
 
     """
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-    with signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set)):
+    stop = signals.stopping_with(lambda: loop.call_soon_threadsafe(stopping.set))
+    with stop, ending_when_hung():
         await _run_until(stopping, settings, load, clock, started, demo)
 
 

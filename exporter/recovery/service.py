@@ -24,7 +24,7 @@ from exporter.recovery.model.views import (
     UnknownNameError,
     VMRecoveryStatus,
 )
-from exporter.recovery.observe.inventory_checks import ineligible_because
+from exporter.recovery.observe.inventory_checks import not_monitored_because
 from exporter.recovery.report.context import (
     ExplainContext,
     context_of_case,
@@ -140,7 +140,11 @@ class RecoveryService:
                 enrolment=enrolment,
                 changes=records.changes,
                 actions=records.actions,
-                skipped=ineligible_because(seen, enrolment) if seen is not None else (),
+                not_monitored=(
+                    not_monitored_because(seen, enrolment, inventory.shared_uuids)
+                    if inventory is not None and seen is not None
+                    else ()
+                ),
                 gone=inventory is not None and seen is None,
             )
         )

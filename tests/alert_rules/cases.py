@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from tests.alert_rules import edges, node_edges
-from tests.alert_rules.other_daemons import DISAGREEING, beside, lagging
+from tests.alert_rules.other_daemons import DISAGREEING, FAILOVERS, beside, lagging
 from tests.alert_rules.promtool import ALERTS, Case
 from tests.alert_rules.stories import STORIES, Series, Story, then
 from tools.alert_rules.inhibitions import INHIBITIONS
@@ -24,6 +24,7 @@ def all_cases() -> tuple[Case, ...]:
     return (
         *alone,
         *DISAGREEING,
+        *FAILOVERS,
         *(other for case in alone for other in beside(case)),
         *(other for story in STORIES for case in _timing(story) for other in lagging(case)),
     )

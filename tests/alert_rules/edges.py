@@ -575,8 +575,8 @@ RECOVERY = (
     ),
     silent("VergeRecoveryQuarantined", "it is held", state("held")),
     silent("VergeRecoveryActed", "it failed", *FAILED),
-    Case("VergeRecoveryActed", "resolves after an hour", last_action("confirmed"),
-         {59: [OF_VM]}, (60,)),
+    Case("VergeRecoveryActed", "resolves after an hour and a failover", last_action("confirmed"),
+         {59: [OF_VM]}, (63,)),
     Case(
         "VergeRecoveryActed",
         "its description has the age of the action",

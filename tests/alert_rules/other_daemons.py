@@ -8,8 +8,26 @@ migration, until each has polled, or while one is down.
 import re
 from collections.abc import Callable, Iterable
 
-from tests.alert_rules.promtool import ALERTS, Case
-from tests.alert_rules.stories import NODE, OF_NODE, OF_SYSTEM, OF_VM, SYS, VM, Series, then
+from tests.alert_rules.promtool import ALERTS, RULE_FILES, Case
+from tests.alert_rules.stories import (
+    INPUT,
+    LEADS,
+    NODE,
+    OF_DAEMON,
+    OF_INPUT,
+    OF_NODE,
+    OF_SYSTEM,
+    OF_VM,
+    SCRAPED,
+    SYS,
+    SYSTEM,
+    TENANT,
+    VM,
+    VNET,
+    Series,
+    then,
+)
+from tools.alert_rules.model import Layer, Severity
 
 NAME = re.compile(r'vm_name="([^"]*)"')
 NOT_OLD = ',vm_name!~".*-old"'
@@ -100,17 +118,38 @@ JUMPS = "vergewatch_recovery_clock_jumps_total"
 BY_NODE = "vm_node:vergewatch_vm_running:max"
 DOWN_COUNT = "system:vergewatch_vm_unwanted_down:count"
 STATE = "vergewatch_recovery_vm_state_info"
+STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
 RENAMED = f'{SYS},vm_id="7",vm_name="renamed"'
 CRASHED = 'policy="on-failure",state="held"'
+RECOVERY = "vergewatch_recovery_info"
+ENFORCE = 'mode="enforce",readiness="active"'
+ACTIVE = f"{SYS},{ENFORCE}"
+STANDBY = f'{SYS},mode="enforce",readiness="standby"'
+SYSTEM_UP = "vergewatch_up"
+REPLICA_DOWN = (
+    then(f"up{{{SCRAPED}}}", "1x4 0x400"),
+    then(f"{SYSTEM_UP}{{{SYS},{SCRAPED}}}", "1x4 stale"),
+)
 
 DISAGREEING = (
     Case("VergeNodeOffline", "one daemon says so, the other still sees it run",
-         both(NODE_UP, NODE, "0x30", "1x30"), {3: [OF_NODE]}, (2,)),
+         both(NODE_UP, NODE, "0x30", "1x4 0x30"), {8: [OF_NODE]}, (3, 7)),
     Case("VergeVMFailoverWindow", "a daemon that still sees the node run mutes no VM for ever",
          (*both(NODE_UP, NODE, "1x4 0x30", "1x40"),
           *both(INFO, f'{VM},node_name="n1"', "1x40", "1x40")), silent=(5, 12, 30)),
     Case("VergeVMWentDown", "one daemon says so, the other still sees it run",
-         both(UP, VM, "1x4 0x30", "1x40"), {10: [OF_VM]}, (9,)),
+         both(UP, VM, "1x4 0x30", "1x9 0x30"), {15: [OF_VM]}, (10, 14)),
+    Case("VergeVMDown", "one daemon says so, the other still sees it run",
+         (*both(UP, VM, "0x30", "1x4 0x30"), at("a", STATE, f"{VM},{CRASHED}", "1x30")),
+         {10: [OF_VM]}, (5, 9)),
+    Case("VergeVMDown", "it is in error for one daemon",
+         (*both(UP, VM, "0x30", "0x30"), at("a", STATE, f"{VM},{CRASHED}", "1x30"),
+          at("b", "vergewatch_vm_status_info", f'{VM},status="error"', "1x30")),
+         silent=(5, 20)),
+    Case("VergeNetworkDown", "one daemon says so, the other still sees it run",
+         both("vergewatch_vnet_running", VNET, "1x4 0x60", "1x60"), silent=(10, 30)),
+    Case("VergeTenantDown", "one daemon says so, the other still sees it run",
+         both("vergewatch_tenant_running", TENANT, "1x4 0x60", "1x60"), silent=(10, 30)),
     Case("VergeVMGuestAgentLost", "one daemon says so",
          (*both("vergewatch_vm_guest_agent_connected", VM, "1x29 0x60", "1x99"),
           at("a", "vergewatch_vm_start_timestamp_seconds", VM, "0x99")),
@@ -129,6 +168,50 @@ DISAGREEING = (
          both(JUMPS, SYS, "0x369 3x60", "5x369 0x60"), {371: [OF_SYSTEM]}, (368,)),
     Case("VergeRecoveryClockJumps", "counts on after a restart of its own daemon",
          (at("a", JUMPS, SYS, "9x370 0x9 3x60"),), {382: [OF_SYSTEM]}, (371,)),
+    Case("VergeExporterDown", "another instance watches its systems",
+         (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x400")), silent=(5, 30, 90)),
+    Case("VergeExporterDown", "another instance watches only one of its systems",
+         (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x60"),
+          then(f'{SYSTEM_UP}{{system_name="{SYSTEM}-2",{SCRAPED}}}', "1x4 stale")),
+         {10: [OF_DAEMON]}, (9,)),
+    Case("VergeExporterReplicaDown", "no other instance watches its systems",
+         REPLICA_DOWN, silent=(5, 15, 30)),
+    Case("VergeExporterReplicaDown", "lasts, however long it is down",
+         (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x400")),
+         {15: [OF_DAEMON], 90: [OF_DAEMON]}, (14,)),
+    Case("VergeExporterReplicaDown", "it answers, and cannot read a system that another one reads",
+         (then(f"up{{{SCRAPED}}}", "1x30"), then(f"{SYSTEM_UP}{{{SYS},{SCRAPED}}}", "0x30"),
+          at("b", SYSTEM_UP, SYS, "1x30")),
+         {10: [OF_DAEMON]}, (9,)),
+    Case("VergeRecoveryNoLeader", "one of two leads", both(LEADS, SYS, "0x30", "1x30"),
+         silent=(2, 20)),
+    Case("VergeRecoverySeveralLeaders", "one of two leads",
+         (*both(LEADS, SYS, "1x30", "0x30"), *both(RECOVERY, ACTIVE, "1x30", "1x30")),
+         silent=(2, 20)),
+    Case("VergeRecoverySeveralLeaders", "one of two acts, and the other only decides",
+         (*both(LEADS, SYS, "1x30", "1x30"), at("a", RECOVERY, ACTIVE, "1x30"),
+          at("b", RECOVERY, f'{SYS},mode="shadow",readiness="active"', "1x30")),
+         silent=(2, 20)),
+    Case("VergeRecoverySeveralLeaders", "each leads one of two systems",
+         tuple(series for name, daemon in ((SYSTEM, "a"), (f"{SYSTEM}-2", "b"))
+               for series in (at(daemon, LEADS, f'system_name="{name}"', "1x30"),
+                              at(daemon, RECOVERY, f'system_name="{name}",{ENFORCE}', "1x30"))),
+         silent=(2, 20)),
+    Case("VergeRecoveryLeaderChanging", "three changes in an hour",
+         both("vergewatch_recovery_lease_epoch", SYS, "4 5x20 6x20 7x40", "4 4 5x20 6x20 7x40"),
+         silent=(30, 45, 60)),
+    Case("VergeRecoveryInputMissing", "the leader lacks it, and a standby has it",
+         (*both(LEADS, SYS, "1x30", "0x30"),
+          *both("vergewatch_recovery_input_success", INPUT, "0x30", "1x30")),
+         {10: [OF_INPUT]}, (9,)),
+    Case("VergeRecoveryInputMissing", "a standby lacks it",
+         (*both(LEADS, SYS, "1x30", "0x30"),
+          *both("vergewatch_recovery_input_success", INPUT, "1x30", "0x30")),
+         silent=(10, 20)),
+    Case("VergeRecoveryNotReady", "a standby is not ready, and the leader is",
+         (*both("vergewatch_recovery_ready", SYS, "1x60", "0x60"),
+          at("a", RECOVERY, ACTIVE, "1x60"), at("b", RECOVERY, STANDBY, "1x60")),
+         silent=(30, 45)),
     Case("VergeRecoveryFailed", "daemons have two names and two times",
          (*both("vergewatch_recovery_vm_last_action_info",
                 f'{VM},action="poweron",outcome="failed"', "1x30", "_x30"),
@@ -160,4 +243,106 @@ DISAGREEING = (
         samples_of={f"{DOWN_COUNT}{{{SYS}}}": {5: [(f"{DOWN_COUNT}{{{SYS}}}", 1)]}},
         rules=("vms.rules.yml",),
     ),
+)  # fmt: skip
+
+BEFORE, GAP, AFTER = 6, 2, 400
+
+
+def failover(metric: str, labels: str) -> tuple[Series, Series]:
+    """Return a series of the leader, which is killed, and of the one that leads after a gap."""
+    return (
+        at("a", metric, labels, f"1x{BEFORE} stale"),
+        at("b", metric, labels, f"_x{BEFORE + GAP} 1x{AFTER}"),
+    )
+
+
+def of_failover(metric: str, labels: str, value: float) -> tuple[Series, Series]:
+    """Return the same with another value."""
+    return (
+        at("a", metric, labels, f"{value}x{BEFORE} stale"),
+        at("b", metric, labels, f"_x{BEFORE + GAP} {value}x{AFTER}"),
+    )
+
+
+FAILOVER = (
+    at("a", LEADS, SYS, f"1x{BEFORE} stale"),
+    at("b", LEADS, SYS, f"0x{BEFORE + GAP - 1} 1x{AFTER}"),
+    at("a", RECOVERY, ACTIVE, f"1x{BEFORE} stale"),
+    at("b", RECOVERY, STANDBY, f"1x{BEFORE + GAP - 1} stale"),
+    at("b", RECOVERY, ACTIVE, f"_x{BEFORE + GAP} 1x{AFTER}"),
+    at("a", "vergewatch_recovery_ready", SYS, f"1x{BEFORE} stale"),
+    at("b", "vergewatch_recovery_ready", SYS, f"0x{BEFORE + GAP - 1} 1x{AFTER}"),
+    *both(
+        "vergewatch_recovery_lease_epoch",
+        SYS,
+        f"4x{BEFORE} stale",
+        f"4x{BEFORE + GAP - 1} 5x{AFTER}",
+    ),
+    at("a", SYSTEM_UP, f'{SYS},job="vergewatch"', f"1x{BEFORE} stale"),
+    at("b", SYSTEM_UP, f'{SYS},job="vergewatch"', f"1x{AFTER}"),
+    then('up{job="vergewatch",instance="a"}', f"1x{BEFORE} 0 1x{AFTER}"),
+    then('up{job="vergewatch",instance="b"}', f"1x{AFTER}"),
+    at("a", UP, VM, f"0x{BEFORE} stale"),
+    at("b", UP, VM, f"0x{AFTER}"),
+    at("a", UP, f'{SYS},vm_id="8",vm_name="well"', f"1x{BEFORE} stale"),
+    at("b", UP, f'{SYS},vm_id="8",vm_name="well"', f"1x{AFTER}"),
+    *failover(STATE, f'{VM},policy="on-failure",state="stopped"'),
+    *failover(STATE, f'{SYS},vm_id="8",vm_name="well",policy="on-failure",state="healthy"'),
+)
+"""A leader that is killed, its successor, a VM that was stopped on purpose, and one that runs."""
+
+FAILOVERS = (
+    *(
+        Case(name, "a failover alone is silent", FAILOVER,
+             silent=(7, 8, 9, 12, 20, 40, 75), rules=RULE_FILES)
+        for name, alert in ALERTS.items()
+        if alert.layer in (Layer.RECOVERY, Layer.VM, Layer.SYSTEM, Layer.EXPORTER)
+        and alert.severity in (Severity.CRITICAL, Severity.WARNING)
+        and name != "VergeExporterAbsent"
+    ),
+    Case("VergeRecoveryNoLeader", "no standby takes over",
+         (at("a", LEADS, SYS, f"1x{BEFORE} stale"), at("b", LEADS, SYS, "0x30")),
+         {9: [OF_SYSTEM], 20: [OF_SYSTEM]}, (7, 8)),
+    *(
+        Case(alert, "a failover does not restart its wait",
+             tuple(one for series in lasting for one in series), {first: [labels]}, (first - 1,))
+        for alert, first, labels, lasting in (
+            ("VergeVMDown", 5 + 2, OF_VM,
+             (both(UP, VM, f"_ _ 0x{BEFORE} stale", f"_ _ 0x{AFTER}"),
+              (at("a", STATE, f"{VM},{CRASHED}", "_ _ 1x1 stale"),
+               at("b", STATE, f"{VM},{CRASHED}", f"_x5 1x{AFTER}")))),
+            ("VergeRecoveryPausedTooLong", 300, OF_SYSTEM,
+             (failover(RECOVERY, f'{SYS},mode="enforce",readiness="paused"'),)),
+            ("VergeRecoveryDisarmed", 240, OF_SYSTEM,
+             (failover(RECOVERY, f'{SYS},mode="enforce",readiness="disarmed"'),)),
+            ("VergeRecoveryNotReady", 30, OF_SYSTEM,
+             (failover(RECOVERY, f'{SYS},mode="enforce",readiness="degraded"'),
+              both("vergewatch_recovery_ready", SYS, f"0x{BEFORE} stale", f"0x{AFTER}"))),
+            ("VergeRecoveryHeldTooLong", 17, OF_VM,
+             (failover(RECOVERY, ACTIVE), failover(STATE, f"{VM},{CRASHED}"),
+              of_failover(STATE_SINCE, VM, 0))),
+        )
+    ),
+    *(
+        Case(alert, "a failover does not end it", lasting,
+             {step: [labels] for step in (6, 8, 9, 20)})
+        for alert, labels, lasting in (
+            ("VergeRecoveryQuarantined", OF_VM,
+             failover(STATE, f'{VM},policy="on-failure",state="quarantined"')),
+            ("VergeRecoveryApprovalNeeded", OF_VM, failover(
+                "vergewatch_recovery_vm_question_info", f'{VM},action="poweron",question="17"')),
+            ("VergeRecoveryErrorBudgetSpent", OF_SYSTEM,
+             failover("vergewatch_recovery_error_budget_spent", SYS)),
+            ("VergeRecoveryRival", OF_SYSTEM,
+             failover(RECOVERY, f'{SYS},mode="enforce",readiness="rival"')),
+            ("VergeRecoveryActed", OF_VM,
+             (*failover("vergewatch_recovery_vm_last_action_info",
+                        f'{VM},action="poweron",outcome="confirmed"'),
+              *of_failover("vergewatch_recovery_vm_last_action_timestamp_seconds", VM, 60))),
+        )
+    ),
+    Case("VergeRecoveryOutcomeUnknown", "a failover does not end it",
+         (*failover(STATE, f'{VM},policy="on-failure",state="indeterminate"'),
+          *of_failover(STATE_SINCE, VM, -3600)),
+         {step: [OF_VM] for step in (6, 8, 9, 20)}),
 )  # fmt: skip

@@ -131,7 +131,8 @@ def _named(case: Case, number: int) -> Case:
 def _place(case: Case) -> str:
     """Return a matcher that no alert of another case meets, if there is one."""
     selectors = "".join(series.selector for series in case.series)
-    if SYSTEM in selectors:
+    is_of_daemon = case.alert in ALERTS and "instance" in ALERTS[case.alert].identity
+    if SYSTEM in selectors and not is_of_daemon:
         return f'system_name="{SYSTEM}"'
     return f'instance="{DAEMON}"' if DAEMON in selectors else ""
 

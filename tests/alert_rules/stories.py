@@ -52,6 +52,7 @@ API_KEY = f'{SYS},api_key_id="1",api_key_name="vergewatch"'
 OF_API_KEY = {"system_name": SYSTEM, "api_key_id": "1", "api_key_name": "vergewatch"}
 
 
+LEADS = "vergewatch_recovery_leader"
 PLANNED_REQUESTS = 758
 """Requests of an hour in an example schedule."""
 
@@ -381,6 +382,26 @@ STORIES = (
     Story("VergeRecoveryRival", (recovery("rival"),), OF_SYSTEM),
     Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_SYSTEM, minutes=2),
     Story("VergeRecoveryPausedTooLong", (recovery("paused"),), OF_SYSTEM, minutes=2),
+    Story("VergeRecoveryNoLeader", (steady(f"{LEADS}{{{SYS}}}", 0),), OF_SYSTEM),
+    Story(
+        "VergeRecoverySeveralLeaders",
+        tuple(
+            one
+            for daemon in "ab"
+            for one in (
+                steady(f'{LEADS}{{{SYS},instance="{daemon}"}}', 1),
+                recovery("active", of=f'{SYS},instance="{daemon}"'),
+            )
+        ),
+        OF_SYSTEM,
+    ),
+    Story(
+        "VergeRecoveryLeaderChanging",
+        (then(f"vergewatch_recovery_lease_epoch{{{SYS}}}", "4 5 6 7 8 stale"),),
+        OF_SYSTEM,
+        onset=4,
+        tail=54,
+    ),
     Story(
         "VergeRecoveryKeyReadOnly",
         (
@@ -426,6 +447,15 @@ STORIES = (
     ),
     # The daemon.
     Story("VergeExporterDown", (steady(f"up{{{SCRAPED}}}", 0),), OF_DAEMON),
+    Story(
+        "VergeExporterReplicaDown",
+        (
+            steady(f"up{{{SCRAPED}}}", 0),
+            then(f"vergewatch_up{{{SYS},{SCRAPED}}}", "1 stale"),
+            steady(f'vergewatch_up{{{SYS},job="vergewatch",instance="other"}}', 1),
+        ),
+        OF_DAEMON,
+    ),
     Story(
         "VergeExporterAbsent",
         (steady('up{job="another",instance="b"}', 1),),

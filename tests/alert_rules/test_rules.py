@@ -130,8 +130,9 @@ def test_alerts_are_warnings_but_for_these() -> None:
     others = {
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryRival "
         "RecoveryApprovalNeeded RecoveryCircuitBreakerOpen RecoveryInternalError "
-        "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale SystemStatusFrozen "
-        "AuthenticationFailed StorageTierDown NetworkDown GatewayUnreachable TenantDown",
+        "RecoveryJournalDown RecoveryNoLeader RecoverySeveralLeaders ExporterDown ExporterAbsent "
+        "SystemDataStale SystemStatusFrozen AuthenticationFailed StorageTierDown NetworkDown "
+        "GatewayUnreachable TenantDown",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",

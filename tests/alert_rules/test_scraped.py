@@ -184,5 +184,5 @@ async def test_rules_and_dashboards_are_right_while_two_daemons_disagree(tmp_pat
         await server.ask_until('up{job="vergewatch"} == 0', 1)
         await REAL_TIME.sleep(1)
         down = {alert["labels"]["alertname"]: alert for alert in alerts_of(await evaluated(server))}
-    assert down["VergeExporterDown"]["labels"]["instance"] == targets[1]["targets"][0]
+    assert down["VergeExporterReplicaDown"]["labels"]["instance"] == targets[1]["targets"][0]
     assert down["VergeVMDown"]["labels"]["vm_id"] == str(crashed.key)

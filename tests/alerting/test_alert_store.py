@@ -519,3 +519,62 @@ def test_alert_of_the_daemon_is_defined_like_its_alert_rule(name: AlertName) -> 
     assert (definition.severity, definition.layer, definition.summary, definition.identity) == (
         rule.severity, rule.layer, rule.summary, rule.identity,
     )  # fmt: skip
+
+
+def posted(store: AlertStore) -> list[str]:
+    return [one.alert.name for one in store.posted]
+
+
+def standing_by(**changed: object) -> SystemReport:
+    """Return a report of a replica that does not lead."""
+    about = recovery(leads=False, readiness="standby", vms=(), **changed)
+    return report(up=False, authenticated=False, recovery=about)
+
+
+def test_standby_posts_no_alert_that_could_mute_those_of_the_leader() -> None:
+    store = settled(standing_by())
+
+    assert posted(store) == []
+    assert {AlertName.SYSTEM_DATA_STALE, AlertName.AUTHENTICATION_FAILED} <= set(firing(store))
+
+
+def test_replica_without_journal_posts_its_alerts_because_none_may_lead() -> None:
+    store = settled(standing_by(journal_problem="cannot connect"))
+
+    assert {AlertName.SYSTEM_DATA_STALE, AlertName.JOURNAL_DOWN} <= set(posted(store))
+
+
+def test_alerts_of_a_system_do_not_wait_again_after_a_takeover() -> None:
+    store = settled(standing_by())
+
+    store = evaluate(store, STALE, seconds=86401.0)
+
+    assert AlertName.SYSTEM_DATA_STALE in posted(store)
+
+
+@pytest.mark.parametrize(("down_seconds", "expected"), [(60.0, []), (1200.0, [AlertName.VM_DOWN])])
+def test_alert_of_a_vm_that_is_down_does_not_wait_again_after_a_takeover(
+    down_seconds: float, expected: list[str]
+) -> None:
+    store = settled(standing_by())
+    leads = report(recovery=recovery(vms=()))  # until the journal is read
+    one = down("held", START + timedelta(seconds=86402.0 - down_seconds))
+
+    store = evaluate(evaluate(store, leads, seconds=86401.0), one, seconds=86402.0)
+
+    assert posted(store) == expected
+
+
+def test_alert_of_a_vm_that_is_down_waits_where_no_replica_saw_it_before() -> None:
+    store = evaluate(AlertStore(), HEALTHY)
+
+    store = evaluate(store, down("held", LONG_AGO), seconds=1.0)
+
+    assert posted(store) == []
+
+
+def test_former_leader_posts_no_alert_of_a_vm_any_more() -> None:
+    store = settled(down("held"))
+    assert posted(store) == [AlertName.VM_DOWN]
+
+    assert posted(evaluate(store, standing_by(), seconds=86401.0)) == []

@@ -1,39 +1,64 @@
-"""One demo and one browser for the tests of a module."""
+"""One browser, and two demos: one whose recovery acts, and one that asks, beside Alertmanager."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.live_demo import running_demo
+from tests.browser.live_demo import LiveDemo, quick_demo, running_alertmanager
 from tests.browser.visitor import Faults, Visitor, browsing
 from tests.debian import needs
 
 WARM_MS = 40_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     needs("chromium")
     with browsing() as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def demo(browser: Browser) -> Iterator[str]:
-    """Return the address of a demo's console, in which recovery has warmed up."""
-    with running_demo() as url:
-        visitor = Visitor(browser, url)
-        page = visitor.open("/")
-        page.locator("#demo-crash:enabled").wait_for(timeout=WARM_MS)
-        visitor.close()
-        yield url
+@pytest.fixture(scope="session")
+def demo(browser: Browser) -> Iterator[LiveDemo]:
+    """Return a demo in which recovery has warmed up."""
+    with quick_demo({}) as demo:
+        wait_until_warm(browser, demo)
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def asking_demo(browser: Browser) -> Iterator[LiveDemo]:
+    """Return a demo whose recovery asks, in which only happens what a test causes."""
+    with running_alertmanager() as alertmanager:
+        settings = {"alertmanager": {"urls": [alertmanager]}, "recovery": {"mode": "ask"}}
+        with quick_demo(settings, "quiet") as demo:
+            wait_until_warm(browser, demo)
+            yield demo
 
 
 @pytest.fixture
-def visitor(browser: Browser, demo: str) -> Iterator[Visitor]:
+def visitor(browser: Browser, demo: LiveDemo) -> Iterator[Visitor]:
     """Return a visitor of the demo; the test fails if a page did what it must not do."""
-    visitor = Visitor(browser, demo)
+    yield from visiting(browser, demo)
+
+
+@pytest.fixture
+def asked(browser: Browser, asking_demo: LiveDemo) -> Iterator[Visitor]:
+    """Return a visitor of the demo that asks; see `visitor`."""
+    yield from visiting(browser, asking_demo)
+
+
+def visiting(browser: Browser, demo: LiveDemo) -> Iterator[Visitor]:
+    """Yield a visitor of *demo*; fail if a page did what it must not do."""
+    visitor = Visitor(browser, demo.url)
     yield visitor
     visitor.close()
     assert visitor.faults == Faults([], [], [])
+
+
+def wait_until_warm(browser: Browser, demo: LiveDemo) -> None:
+    """Wait until recovery has observed the VMs of *demo*."""
+    visitor = Visitor(browser, demo.url)
+    visitor.open("/").locator("#demo-crash:enabled").wait_for(timeout=WARM_MS)
+    visitor.close()

@@ -25,6 +25,8 @@ class Found(NamedTuple):
     pages: list[str]
     broken: list[str]
     """Links to what does not exist, with the page that has them."""
+    repeated: list[str]
+    """Ids and attributes that are there twice, with their page."""
 
     def one_of_each_kind(self) -> list[str]:
         """Return the first page of each kind that differs by more than its parameters."""
@@ -38,8 +40,13 @@ class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self.ids: list[str] = []
+        self.repeated: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.repeated |= {f"<{tag} {name}>" for name in names if names.count(name) > 1}
         if tag == "a":
             self.found += [value for name, value in attrs if name == "href" and value]
 
@@ -47,7 +54,7 @@ class _Links(HTMLParser):
 def follow_links(url: str) -> Found:
     """Follow the links of the console at *url*, some of each kind."""
     waiting, seen, counts = deque([("/", "")]), {"/"}, dict[Kind, int]()
-    found = Found([], [])
+    found = Found([], [], [])
     while waiting and len(found.pages) < MOST_PAGES:
         address, origin = waiting.popleft()
         try:
@@ -62,6 +69,8 @@ def follow_links(url: str) -> Found:
         found.pages.append(address)
         links = _Links()
         links.feed(html)
+        links.repeated |= {f"#{one}" for one in links.ids if links.ids.count(one) > 1}
+        found.repeated.extend(f"{one} on {address}" for one in sorted(links.repeated))
         for link in links.found:
             target = _local(url, address, link)
             kind = kind_of(target or "/")

@@ -40,7 +40,8 @@ PICTURES = (
 def main() -> int:
     """Write every picture."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with running_demo() as url, browsing() as browser:
+    with running_demo() as demo, browsing() as browser:
+        url = demo.url
         visitor = Visitor(browser, url)
         page = visitor.open("/")
         page.wait_for_timeout(EVENTFUL_MS)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from exporter.cli.main import DEMO_TOKEN
+from tests.browser.live_demo import LiveDemo
 from tests.browser.visitor import Visitor
 
 OPEN_DISARM = """() => {
@@ -14,9 +15,22 @@ OPEN_DISARM = """() => {
 }"""
 
 
+ACTS_MS = 30_000
+
+
 @pytest.fixture
 def operator(visitor: Visitor) -> Iterator[Page]:
     """Return the page of an operator who has logged in from the recovery page."""
+    yield from logged_in(visitor)
+
+
+@pytest.fixture
+def asked_operator(asked: Visitor) -> Iterator[Page]:
+    """Return the page of an operator of the demo that asks; see `operator`."""
+    yield from logged_in(asked)
+
+
+def logged_in(visitor: Visitor) -> Iterator[Page]:
     page = visitor.open("/recovery")
     page.get_by_role("link", name="Log in", exact=True).click()
     page.get_by_label("Your name").fill("anna")
@@ -60,7 +74,7 @@ def test_what_an_operator_types_survives_a_poll(operator: Page) -> None:
     operator.locator("summary", has_text="Disarm").click()
     disarm = operator.locator("details", has=operator.get_by_role("button", name="Disarm"))
     disarm.get_by_label("Reason").fill("half a sen")
-    operator.wait_for_timeout(6_000)  # longer than the interval of polls
+    operator.wait_for_timeout(2_500)  # longer than the interval of polls
     assert disarm.get_by_label("Reason").input_value() == "half a sen"
     disarm.get_by_label("Reason").fill("")
     operator.locator("summary", has_text="Disarm").click()
@@ -105,3 +119,83 @@ def test_a_refresh_that_was_on_its_way_leaves_an_open_form(operator: Page) -> No
     operator.wait_for_timeout(500)
     assert operator.locator("details[open]", has_text="Disarm").count() == 1
     operator.locator("summary", has_text="Disarm").click()
+
+
+def test_an_operator_approves_and_vergewatch_starts_the_vm(
+    asked_operator: Page, asked: Visitor, asking_demo: LiveDemo
+) -> None:
+    page, question = asked_operator, asked_about(asked_operator, asking_demo, "web-blackbird")
+    for look in asked.looks("light"):
+        assert asked.faults_of(look) == [], look
+
+    question.get_by_label("Reason").fill("it must be up")
+    question.get_by_role("button", name="Approve").click()
+
+    expect(page.get_by_role("status")).to_be_visible()
+    expect(question).to_have_count(0)
+    actions = page.locator("ol.events li", has_text="web-blackbird")
+    expect(actions.filter(has_text="started")).to_be_visible(timeout=ACTS_MS)
+
+
+def test_an_operator_denies_and_the_vm_stays_down(
+    asked_operator: Page, asking_demo: LiveDemo
+) -> None:
+    page, question = asked_operator, asked_about(asked_operator, asking_demo, "app-badger")
+
+    question.get_by_label("Reason").fill("it is being replaced")
+    question.get_by_role("button", name="Deny").click()
+
+    expect(page.get_by_role("status")).to_be_visible()
+    expect(question).to_have_count(0)
+    page.locator(".group").get_by_role("link", name="app-badger").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("app-badger")
+    expect(page.get_by_role("main")).to_contain_text("anna")
+    expect(page.get_by_role("main")).to_contain_text("it is being replaced")
+
+
+def test_an_operator_teaches_the_row_that_blocks_a_diagnosis(
+    asked_operator: Page, asked: Visitor, asking_demo: LiveDemo
+) -> None:
+    page = asked_operator
+    asking_demo.happen("db-oak", "crashes_unclearly")
+    group = page.locator(".group", has_text="Blinkenlights")
+    group.locator("summary").click(timeout=ACTS_MS)
+    for look in asked.looks("dark"):
+        assert asked.faults_of(look) == [], look
+
+    group.get_by_label("Meaning").select_option("harmless")
+    group.get_by_label("Reason").fill("it is about lamps")
+    group.get_by_role("button", name="Teach").click()
+
+    expect(page.get_by_role("status")).to_be_visible()
+    expect(group).to_have_count(0, timeout=ACTS_MS)
+    expect(page.locator(".question", has_text="db-oak")).to_be_visible(timeout=ACTS_MS)
+
+
+def test_an_operator_silences_a_vm_in_alertmanager_and_ends_the_silence(
+    asked_operator: Page, asked: Visitor
+) -> None:
+    page = asked_operator
+    page.goto(f"{asked.url}/vms?q=queue-heron")
+    page.locator("table.vms tbody th a").click()
+    page.get_by_role("link", name="Silence this VM").click()
+    page.get_by_label("Duration").select_option("24h")
+    page.get_by_label("Reason").fill("a new disk")
+    page.get_by_role("button", name="Silence", exact=True).click()
+
+    expect(page.get_by_role("status")).to_contain_text("queue-heron is silenced until")
+    silence = page.locator(".group", has_text="a new disk")
+    expect(silence).to_contain_text("queue-heron")
+    for look in asked.looks():
+        assert asked.faults_of(look) == [], look
+    silence.get_by_role("button", name="End this silence").click()
+    expect(page.get_by_role("status")).to_contain_text("is ended")
+    expect(silence).to_have_count(0)
+
+
+def asked_about(page: Page, demo: LiveDemo, vm: str) -> Locator:
+    """Crash *vm*; return what recovery asks about it."""
+    demo.happen(vm, "crash")
+    question = page.locator(".question", has_text=vm)
+    question.wait_for(timeout=ACTS_MS)
+    return question

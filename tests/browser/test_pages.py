@@ -1,25 +1,49 @@
 """Every page of the console, in each width and color scheme."""
 
-from tests.browser.links import follow_links
-from tests.browser.visitor import Visitor
+from typing import Literal
 
-PAGES = {"/", "/vms", "/recovery", "/alerts", "/data", "/login"}
+import pytest
+
+from tests.browser.links import follow_links, kind_of
+from tests.browser.visitor import SCHEMES, Visitor
+
+PAGES = {
+    "/",
+    "/vms",
+    "/recovery",
+    "/recovery/*",
+    "/alerts",
+    "/platform",
+    "/platform/*",
+    "/vms/*/*",
+    "/data",
+    "/login",
+}
 
 
 def test_no_link_of_a_page_is_broken_and_every_page_is_found(visitor: Visitor) -> None:
     found = follow_links(visitor.url)
-    assert [one for one in found.broken if "/platform" not in one] == []
-    assert {page.partition("?")[0] for page in found.pages} >= PAGES
+    assert found.broken == []
+    assert found.repeated == []
+    assert {kind_of(page).path for page in found.pages} >= PAGES
 
 
-def test_no_page_has_barriers_or_scrolls_sideways(visitor: Visitor) -> None:
-    barriers: dict[str, object] = {}
-    for address in follow_links(visitor.url).one_of_each_kind():
-        visitor.open(address)
-        for look in visitor.looks():
-            if found := visitor.faults_of(look):
-                barriers[f"{address}, {look}"] = found
-    assert barriers == {}
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_no_page_has_barriers_or_scrolls_sideways(
+    visitor: Visitor, scheme: Literal["light", "dark"]
+) -> None:
+    found = follow_links(visitor.url).one_of_each_kind()
+    barriers = {
+        f"{address}, {one}" for address in found for one in faults(visitor, address, scheme)
+    }
+    assert barriers == set()
+
+
+def faults(visitor: Visitor, address: str, scheme: Literal["light", "dark"]) -> list[str]:
+    """Return what is wrong with the page at *address*, by its width."""
+    visitor.open(address)
+    found = [(look, visitor.faults_of(look)) for look in visitor.looks(scheme)]
+    return [f"{look}: {one}" for look, every in found for one in every]
 
 
 def test_a_page_shows_the_next_poll_without_being_loaded_again(visitor: Visitor) -> None:

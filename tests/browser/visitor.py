@@ -96,9 +96,9 @@ class Visitor:
         self.page.goto(self.url + path, wait_until="load")
         return self.page
 
-    def looks(self) -> Iterator[Look]:
-        """Show the page in each width and color scheme."""
-        for scheme in SCHEMES:
+    def looks(self, *schemes: Literal["light", "dark"]) -> Iterator[Look]:
+        """Show the page in each width, and in *schemes* or in each color scheme."""
+        for scheme in schemes or SCHEMES:
             self.page.emulate_media(color_scheme=scheme)
             for width in WIDTHS:
                 self.page.set_viewport_size({"width": width, "height": HEIGHT})

@@ -18,7 +18,7 @@ from exporter.console.status_history import (
     slots_before,
 )
 from exporter.console.system_history import SystemHistory
-from exporter.console.vm_condition import Condition, condition_in_state
+from exporter.console.vm_condition import Condition, condition_in_state, condition_of
 from exporter.console.vm_rows import MAX_GONE
 from exporter.model import RecoveryReport, RecoveryVM
 from exporter.recovery.model.ports import Change
@@ -164,6 +164,24 @@ def test_journal_agrees_with_what_the_daemon_saw(seen: list[tuple[int, State, st
 )
 def test_condition_of_a_state(state: State, word: str, condition: Condition) -> None:
     assert condition_in_state(state, word) is condition
+
+
+@pytest.mark.parametrize(
+    ("state", "condition"),
+    [
+        (None, Condition.OFF),
+        (State.BASELINE, Condition.OFF),
+        (State.STOPPED, Condition.OFF),
+        (State.HEALTHY, Condition.DOWN),
+        (State.PROBATION, Condition.DOWN),
+        (State.SUSPECT, Condition.DOWN),
+    ],
+)
+def test_vm_that_recovery_last_saw_up_is_down_and_not_off(
+    state: State | None, condition: Condition
+) -> None:
+    known = in_state(state) if state is not None else None
+    assert condition_of(vm(1, running=False, word="stopped"), known) is condition
 
 
 def recovery(*vms: RecoveryVM) -> RecoveryReport:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.test_daemon import self_signed, told
-from tests.daemon_process import REAL_TIME, running
+from tests.daemon_process import REAL_TIME, running, simulating
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "docker" / "healthcheck.py"
 DEAD = {"VERGEWATCH_URL": "http://127.0.0.1:1", "VERGEWATCH_API_KEY": "k"}
@@ -23,9 +23,9 @@ MUTUAL = (
 )
 
 
-async def is_healthy(state: Path, **env: str) -> bool:
+async def is_healthy(state: Path, *path: str, **env: str) -> bool:
     code, output = await told(
-        [sys.executable, "-I", str(SCRIPT)], STATE_DIRECTORY=str(state), **env
+        [sys.executable, "-I", str(SCRIPT), *path], STATE_DIRECTORY=str(state), **env
     )
     assert "Traceback" not in output
     return code == 0
@@ -66,6 +66,19 @@ async def test_daemon_is_healthy_whatever_sets_its_port(tmp_path: Path, source: 
                 await REAL_TIME.sleep(0.1)
     assert not await is_healthy(state, VERGEWATCH_WEB__LISTEN_ADDRESS=address)
     assert list(state.glob("*.json")) == []
+
+
+async def test_daemon_without_a_system_is_healthy_and_not_ready(tmp_path: Path) -> None:
+    env = {"STATE_DIRECTORY": str(tmp_path)}
+    async with running({**DEAD, **env}):
+        assert await is_healthy(tmp_path)
+        assert not await is_healthy(tmp_path, "/-/ready")
+    async with (
+        simulating(api_key="k") as simulator,
+        running({**DEAD, **env, "VERGEWATCH_URL": simulator.url}) as daemon,
+    ):
+        await daemon.until_up()
+        assert await is_healthy(tmp_path, "/-/ready")
 
 
 @pytest.mark.parametrize("web", [LOGIN, TLS, TLS + LOGIN, MUTUAL])

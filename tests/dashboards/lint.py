@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from tests.dashboards.promql import grouping_labels, selectors
+from tests.dashboards.replicas import counted_for_each_daemon
 from tools.dashboards.queries import KNOWN, SCRAPED
 from tools.preview.dashboard import Dashboard, QueryError, queries
 
@@ -206,6 +207,12 @@ def links_exist(dashboard: Dashboard) -> Findings:
                 yield f"{uid} has no variable {name}"
 
 
+def counts_once_what_several_daemons_export(dashboard: Dashboard) -> Findings:
+    for where, expr in _expressions(dashboard):
+        for found in counted_for_each_daemon(_filled(expr)):
+            yield f"{where}: {found}"
+
+
 RULES: tuple[Callable[[Dashboard], Findings], ...] = (
     template_datasource_rule,
     template_label_promql_rule,
@@ -227,6 +234,7 @@ RULES: tuple[Callable[[Dashboard], Findings], ...] = (
     colors_have_texts,
     variables_are_used,
     links_exist,
+    counts_once_what_several_daemons_export,
 )
 
 TARGETS: dict[str, set[str]] = {}

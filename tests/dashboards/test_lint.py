@@ -87,6 +87,7 @@ VIOLATIONS: dict[str, Callable[[Document], object]] = {
         mappings=[{"options": {"1": {"color": "red"}}, "type": "value"}]
     ),
     "variables_are_used": lambda d: _set_query(d, 'vergewatch_vm_running{vm_name="$other"}'),
+    "counts_once_what_several_daemons_export": lambda d: _set_query(d, "count(vergewatch_vm_info)"),
     "links_exist": lambda d: _panel(d).update(links=[{"url": "/d/vergewatch-vm?var-host=1"}]),
 }
 

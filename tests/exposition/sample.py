@@ -151,6 +151,8 @@ SYSTEMS: Sequence[RenderInput] = (
                 questions=(OpenQuestion(7, 3, "web-2", "poweron", "crashed", "no row", AT, AT),),
                 open_actions=0,
                 journal_problem="",
+                lease_epoch=4,
+                lease_age_seconds=2.5,
                 inventory_at=AT,
             ),
         ),

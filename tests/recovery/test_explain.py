@@ -15,6 +15,7 @@ from exporter.recovery.model.cases import (
     DiagnosisKind,
     Enrolment,
     Intent,
+    NotMonitored,
     ObservedState,
     OnHang,
     Outcome,
@@ -28,11 +29,18 @@ from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.enrolment import NOT_ENROLLED
-from exporter.recovery.observe.inventory_checks import ineligible_because
+from exporter.recovery.observe.inventory_checks import not_monitored_because
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
 from exporter.recovery.report.explain import HISTORY_EVENTS, explain
-from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, REASONS, VERBS
+from exporter.recovery.report.messages import (
+    CAUSES,
+    COMMANDS,
+    NOT_MONITORED,
+    OUTCOMES,
+    REASONS,
+    VERBS,
+)
 from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
 from tests.recovery.archive import RecordingJournal, about, as_json, explained, stage
@@ -558,8 +566,8 @@ def test_quarantine_after_failed_actions_counts_the_budget_that_is_used_up() -> 
 
 def test_vm_not_monitored_gives_the_reason() -> None:
     ignored = Enrolment(Policy.IGNORE, OnHang.ALERT, 2, (), "tag recovery/ignore")
-    skipped = ineligible_because(configured(enabled=False), ignored)
-    found = explain(of(None, enrolment=ignored, skipped=skipped))
+    reasons = not_monitored_because(configured(enabled=False), ignored, frozenset())
+    found = explain(of(None, enrolment=ignored, not_monitored=reasons))
 
     assert found.sentence == (
         "web-01 is not monitored by recovery: it is disabled in VergeOS, and it is ignored "
@@ -576,21 +584,25 @@ def configured(**config: Any) -> VM:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"enabled": False}, "disabled"),
-        ({"service": True}, "belongs to a VergeOS service"),
-        ({"uuid": ""}, "no UUID"),
-        ({}, "not seen up or down yet"),
+        ({"enabled": False}, NotMonitored.DISABLED),
+        ({"service": True}, NotMonitored.SERVICE),
+        ({"uuid": ""}, NotMonitored.NO_UUID),
+        ({"uuid": "shared"}, NotMonitored.NO_UUID),
+        ({}, NotMonitored.NO_STATUS),
     ],
 )
-def test_skipped_vm_has_its_own_reason(config: dict[str, Any], reason: str) -> None:
-    (found,) = ineligible_because(configured(**config), NOT_ENROLLED)
-    assert reason in found
+def test_vm_not_monitored_has_one_reason(config: dict[str, Any], reason: NotMonitored) -> None:
+    assert not_monitored_because(configured(**config), NOT_ENROLLED, {"shared"}) == [reason]
 
 
-def test_vm_without_status_or_tags_is_skipped_for_both() -> None:
-    status, tags = ineligible_because(replace(vm(), status=None), None)
-    assert "no usable status" in status
-    assert "could not be read" in tags
+def test_vm_without_status_or_tags_is_not_monitored_for_both() -> None:
+    found = not_monitored_because(replace(vm(), status=None), None, frozenset())
+    assert found == [NotMonitored.NO_STATUS, NotMonitored.NO_POLICY]
+
+
+@pytest.mark.parametrize("reason", NotMonitored)
+def test_each_reason_is_a_sentence(reason: NotMonitored) -> None:
+    assert NOT_MONITORED[reason].format(by="") in sentence(of(None, not_monitored=[reason]))
 
 
 def test_history_is_newest_first_and_limited() -> None:

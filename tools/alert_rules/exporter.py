@@ -3,7 +3,16 @@
 from functools import partial
 
 from exporter.alerting.definitions import AlertName
-from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, SYSTEM, TABLE, by, lookup
+from tools.alert_rules.expressions import (
+    DAEMON,
+    OF_SYSTEM,
+    ON_DAEMON,
+    SYSTEM,
+    TABLE,
+    by,
+    firing,
+    lookup,
+)
 from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Severity, defined
 from tools.alert_rules.thresholds import INVENTORY_AGE_SECONDS
 
@@ -11,6 +20,12 @@ _JOB = '{job="vergewatch"}'
 _OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
 _TAKEN_AT = "vergewatch_inventory_timestamp_seconds"
 _LAG = "vergewatch_event_loop_lag_seconds"
+
+_SEEN = "present_over_time(vergewatch_up[1h])"
+_UNWATCHED = f"{_SEEN} unless on (system_name) (vergewatch_up == 1)"
+"""Systems that a daemon watched a short time ago, and that none watches now, by daemon."""
+_IS_DOWN = f"{by(DAEMON, f'up{_JOB}')} == 0"
+_REPLICA_DOWN = "VergeExporterReplicaDown"
 
 _AGE = lookup(
     f"time() - {_TAKEN_AT}",
@@ -29,12 +44,38 @@ ALERTS = (
     _daemon_alert(
         name="VergeExporterDown",
         severity=Severity.CRITICAL,
-        expr=f"{by(DAEMON, f'up{_JOB}')} == 0",
+        # One whose systems another instance watches has the next alert.
+        expr=f"""\
+{_IS_DOWN}
+unless {ON_DAEMON} ({_SEEN} unless {ON_DAEMON} ({_UNWATCHED}))
+unless {ON_DAEMON} {firing(_REPLICA_DOWN)}""",
         for_="5m",
         keep_firing_for=MUTING,
         summary="Vergewatch at {instance} does not answer Prometheus",
         description=f"{_OF_DAEMON} has not answered Prometheus for more than {FOR}. VMs are "
         "neither monitored nor restarted. Run `systemctl status vergewatch`.",
+    ),
+    _daemon_alert(
+        name=_REPLICA_DOWN,
+        severity=Severity.WARNING,
+        # Once this fires for one that is down, it lasts until it answers.
+        expr=f"""\
+(
+  {_IS_DOWN}
+  and {ON_DAEMON} (
+    ({_SEEN} unless {ON_DAEMON} ({_UNWATCHED}))
+    or {firing(_REPLICA_DOWN)}
+  )
+)
+or
+{by(DAEMON, "vergewatch_up == 0 and on (system_name) (vergewatch_up == 1)")} == 0""",
+        for_="10m",
+        keep_firing_for=MUTING,
+        summary="Vergewatch at {instance} is down or cannot read a system that another one reads",
+        description=f"{_OF_DAEMON} has not answered Prometheus, or has had no fresh inventory of a "
+        f"system, for more than {FOR}. Another instance watches its systems; if that one fails "
+        "too, VMs are neither monitored nor restarted. Run `systemctl status vergewatch` and "
+        "`vergewatch check` there.",
     ),
     _daemon_alert(
         name="VergeExporterAbsent",

@@ -2,8 +2,9 @@
 Shared parts of expressions and texts.
 
 Several daemons may watch one system, and disagree until each has polled. So no expression may match
-raw series of one daemon with those of another, other than with ``and``, ``or`` and ``unless``; what
-any daemon reports of a VM or node alerts, and a system is unreadable only if none can read it.
+raw series of one daemon with those of another, other than with ``and``, ``or`` and ``unless``. What
+any daemon reports of a VM or node alerts, but it is down only if all that see it report so, and a
+system is unreadable only if none can read it. Only the leader exports what recovery knows of VMs.
 """
 
 VM = ("system_name", "vm_id", "vm_name")
@@ -22,6 +23,7 @@ ON_NODE = "on (system_name, node_name)"
 ON_VNET = "on (system_name, vnet_id)"
 ON_TENANT = "on (system_name, tenant_id)"
 ON_SYSTEM = "on (system_name)"
+ON_DAEMON = "on (job, instance)"
 
 RUNNING = "vergewatch_vm_running"
 STATE_INFO = "vergewatch_recovery_vm_state_info"
@@ -30,11 +32,25 @@ ENROLLED = 'policy!="no"'
 DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
 """Recovery's states of a VM that is down or hung and was not stopped on purpose."""
 UP_STATES = "healthy|probation"
+LEADS = "vergewatch_recovery_leader"
+FAILOVER = "2m"
+"""What recovery knows is taken for known for this long while no replica leads, so that a failover
+does not restart a wait."""
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:
     """Return *expr* with these labels only, so that it does not matter which daemon exports it."""
     return f"max by ({', '.join(labels)}) ({expr})"
+
+
+def down(labels: tuple[str, ...], running: str) -> str:
+    """Return the objects that run for none of the daemons that see them."""
+    return f"{by(labels, running)} == 0"
+
+
+def through_failover(selector: str) -> str:
+    """Return a series with the value 1 that outlasts the gap between two leaders."""
+    return f"max_over_time({selector}[{FAILOVER}])"
 
 
 def one_for_each(labels: tuple[str, ...], expr: str) -> str:
@@ -71,7 +87,7 @@ def went_down(alert: str, running: str, labels: tuple[str, ...], on: str) -> str
 
     Once it fires, it lasts until the object runs.
     """
-    is_down = by(labels, f"{running} == 0")
+    is_down = down(labels, running)
     return f"""\
 (
   ({is_down} and {on} (max_over_time({running}[1h]) == 1))

@@ -9,6 +9,7 @@ from tools.alert_rules.expressions import (
     DOWN_STATES,
     ENROLLED,
     INPUT,
+    LEADS,
     OF_SYSTEM,
     OF_VM,
     ON_SYSTEM,
@@ -22,6 +23,7 @@ from tools.alert_rules.expressions import (
     by,
     grown,
     lookup,
+    through_failover,
 )
 from tools.alert_rules.model import (
     FOR,
@@ -36,8 +38,12 @@ from tools.alert_rules.model import (
 
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
 _QUESTION = "vergewatch_recovery_vm_question_info"
+_EPOCH = "vergewatch_recovery_lease_epoch"
+LEADER_CHANGES = 3
+"""In an hour; an upgrade of three replicas takes as many."""
 _ONLY_HOLDS = "|".join(HOLDS)
 _HOLD_ALL_VMS = "|".join(sorted(HOLDS_ALL_VMS))
+_NOT_YET = 'mode=~"ask|enforce",readiness=~"degraded|warming_up|active|circuit_breaker_half_open"'
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
 _QUARANTINED_FOR = lookup(
@@ -66,6 +72,17 @@ _recovery_alert = partial(Alert, layer=Layer.RECOVERY, identity=SYSTEM)
 def _readiness(matcher: str) -> str:
     """Return the expression of systems whose readiness meets *matcher*."""
     return f"{by(SYSTEM, f'vergewatch_recovery_info{{readiness{matcher}}}')} == 1"
+
+
+def _stays_ready(matcher: str) -> str:
+    """Return the same for a long wait, which a failover does not restart."""
+    info = through_failover(f"vergewatch_recovery_info{{readiness{matcher}}}")
+    return f"{by(SYSTEM, info)} == 1"
+
+
+def _of_leader(expr: str) -> str:
+    """Leave out the series of replicas that do not lead."""
+    return f"{expr} unless on (system_name, job, instance) ({LEADS} == 0)"
 
 
 def _stays_in_state(matchers: str, longer_than: str) -> str:
@@ -104,18 +121,21 @@ unless {ON_VM} (
         expr=f"""\
 time() - {by(VM, _LAST_ACTION)} < {seconds("1h")}
 and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
+        keep_firing_for=MUTING,
         description=f"Recovery restarted {OF_VM} {{{{ $value | humanizeDuration }}}} ago, and the "
         "VM runs. Run `vergewatch recovery log VM` for the cause.",
     ),
     _recovery_alert(
         **defined(AlertName.APPROVAL_NEEDED),
         expr=f"{by(VM, _QUESTION)} == 1",
+        keep_firing_for=MUTING,
         description=f"{OF_VM} crashed, and recovery asks whether to act on it.{_ANSWERS} Run "
         "`vergewatch explain VM` for the evidence.",
     ),
     _recovery_alert(
         **defined(AlertName.ERROR_BUDGET_SPENT),
         expr=f"{by(SYSTEM, 'vergewatch_recovery_error_budget_spent')} == 1",
+        keep_firing_for=MUTING,
         description=f"Recovery of {OF_SYSTEM} fell back from mode enforce to ask, because people "
         "stopped VMs within ten minutes after it had started them. Run `vergewatch recovery log` "
         "for the VMs, and `vergewatch recovery arm --reason ...` to let it act by itself again.",
@@ -125,6 +145,7 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         # An action is verified within 2 to 5 minutes.
         expr=_stays_in_state(f'{ENROLLED},state=~"{_OPEN_ACTION}"', "10m"),
         for_="1m",
+        keep_firing_for=MUTING,
         description=f"A recovery action on {OF_VM} has had no known outcome for more than 10m. "
         "Recovery does not act on the VM again until the outcome is known. Run "
         "`vergewatch explain VM`.",
@@ -178,8 +199,7 @@ unless {ON_VM} {_QUESTION}""",
         severity=Severity.WARNING,
         expr=f"""\
 {by(SYSTEM, "vergewatch_recovery_ready")} == 0
-and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce", \
-readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
+and {ON_SYSTEM} {through_failover(f"vergewatch_recovery_info{{{_NOT_YET}}}")}""",
         for_="30m",  # three warm-ups
         keep_firing_for=MUTED,
         summary="Recovery of system {system_name} is in mode ask or enforce but not ready",
@@ -192,7 +212,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         identity=INPUT,
         # In every mode: without its inputs, recovery cannot tell a crash from a stop either.
         expr=f"""\
-{by(INPUT, f'vergewatch_recovery_input_success{{input!~"{_ONLY_HOLDS}"}}')} == 0""",
+{by(INPUT, _of_leader(f'vergewatch_recovery_input_success{{input!~"{_ONLY_HOLDS}"}}'))} == 0""",
         for_="10m",
         keep_firing_for=MUTED,
         summary="Recovery of system {system_name} lacks the input {input}",
@@ -202,7 +222,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
     ),
     _recovery_alert(
         **defined(AlertName.DISARMED),
-        expr=_readiness('="disarmed"'),
+        expr=_stays_ready('="disarmed"'),
         for_="4h",
         keep_firing_for=MUTING,
         description=f"Recovery of {OF_SYSTEM} has been disarmed for more than {FOR}, and restarts "
@@ -212,13 +232,52 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
     _recovery_alert(
         name="VergeRecoveryPausedTooLong",
         severity=Severity.WARNING,
-        expr=_readiness('="paused"'),
+        expr=_stays_ready('="paused"'),
         for_="5h",  # a pause lasts 4 hours unless the operator asks for more
         keep_firing_for=MUTING,
         summary="Recovery of system {system_name} has been paused for a long time",
         description=f"Recovery of {OF_SYSTEM} has been paused for more than {FOR}, and restarts "
         "no VM until the pause ends. Run `vergewatch recovery status` for the operator and the "
         "reason.",
+    ),
+    _recovery_alert(
+        name="VergeRecoveryNoLeader",
+        severity=Severity.CRITICAL,
+        expr=f"{by(SYSTEM, LEADS)} == 0",
+        for_="2m",  # a replica that is killed is replaced within 40 seconds
+        keep_firing_for=MUTING,
+        summary="No replica leads the recovery of system {system_name}",
+        description=f"For more than {FOR}, no replica of Vergewatch has led the recovery of "
+        f"{OF_SYSTEM}, although at least one answers: no VM is restarted. Run "
+        "`vergewatch recovery status`.",
+    ),
+    _recovery_alert(
+        name="VergeRecoverySeveralLeaders",
+        severity=Severity.CRITICAL,
+        # One that acts not at all harms nothing, such as a second daemon in mode shadow.
+        expr=f"""\
+count by (system_name) (
+  {LEADS} == 1
+  and on (system_name, job, instance) vergewatch_recovery_info{{mode=~"ask|enforce"}}
+) > 1""",
+        for_="2m",  # two scrapes of a hand-over are not of the same moment
+        keep_firing_for=MUTING,
+        summary="Several instances of Vergewatch lead the recovery of system {system_name}",
+        description='{{ $value | printf "%.0f" }} instances of Vergewatch have led the recovery of '
+        f"{OF_SYSTEM} for more than {FOR}, each with a journal of its own: together they may start "
+        "a VM twice. Stop all but one, or give them one journal on PostgreSQL.",
+    ),
+    _recovery_alert(
+        name="VergeRecoveryLeaderChanging",
+        severity=Severity.WARNING,
+        expr=f"""\
+{by(SYSTEM, f"max_over_time({_EPOCH}[1h])")}
+- min by (system_name) (min_over_time({_EPOCH}[1h]))
+> {LEADER_CHANGES}""",
+        summary="The leader of the recovery of system {system_name} changes again and again",
+        description=f"The lease of {OF_SYSTEM} has had "
+        '{{ $value | printf "%.0f" }} new holders within 1h. Recovery does not act while no '
+        "replica leads. Run `vergewatch recovery status` and `journalctl -u vergewatch`.",
     ),
     _recovery_alert(
         name="VergeRecoveryKeyReadOnly",

@@ -19,9 +19,11 @@ from tools.alert_rules.expressions import (
     VM,
     WHAT_IS_KNOWN,
     by,
+    down,
     firing,
     lookup,
     one_for_each,
+    through_failover,
 )
 from tools.alert_rules.model import (
     FOR,
@@ -61,12 +63,15 @@ RECORDINGS = (
         UNWANTED_DOWN,
         VM,
         f"""\
-{by(VM, f'{STATE_INFO}{{state=~"{DOWN_STATES}"}}')}
+max by ({", ".join(VM)}) (
+  {through_failover(f'{STATE_INFO}{{state=~"{DOWN_STATES}"}}')}
+  unless on (system_name, vm_id, job, instance) {STATE_INFO}{{state!~"{DOWN_STATES}"}}
+)
 unless {ON_VM} (
   {STATE_INFO}{{state="platform"}}
   and {ON_VM} (max_over_time({RUNNING}[{PLATFORM_TIME}]) == 1)
 )
-and {ON_VM} ({RUNNING} == 0)
+and {ON_VM} ({down(VM[:2], RUNNING)})
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
         "1 for each VM that is down without proof that it was stopped on purpose, enrolled or not; "
         "of VMs that VergeOS has to start, only those that it has not started in its time.",
@@ -107,7 +112,7 @@ ALERTS = (
         layer=Layer.NODE,
         identity=NODE,
         expr=f"""\
-{by(NODE, "vergewatch_node_running == 0")}
+{down(NODE, "vergewatch_node_running")}
 unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         for_="3m",
         keep_firing_for=MUTED,
@@ -168,13 +173,13 @@ max by (system_name, vm_id, vm_name) (
         expr=f"""\
 (
   (
-    {by(VM, f"{RUNNING} == 0")}
+    {down(VM, RUNNING)}
     and {ON_VM} (max_over_time({RUNNING}[30m]) == 1)
     unless {ON_VM} max_over_time(vergewatch_vm_status_info{{status=~"{STOPPING}"}}[30m])
     unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error|{TRANSITIONS}"}}
   )
   or
-  ({by(VM, f"{RUNNING} == 0")} and {ON_VM} {firing("VergeVMWentDown")})
+  ({down(VM, RUNNING)} and {ON_VM} {firing("VergeVMWentDown")})
 )
 unless {ON_VM} (vergewatch_vm_enabled == 0)
 unless {ON_VM} (

@@ -97,6 +97,7 @@ def _numbers() -> Panels:
 def _systems() -> Panel:
     per_system = partial(largest, "system_name")
     age = f"time() - {every('inventory_timestamp_seconds')}"
+    snapshots = largest("system_name, vm_id", every("vm_snapshots"))
     return table(
         "Each monitored system.",
         [
@@ -114,7 +115,7 @@ def _systems() -> Panel:
                 expr=per_system(every("api_requests_remaining")),
                 steps=[(0, "red"), (50, "orange"), (150, "green")],
             ),
-            Column("VM snapshots", expr=f"sum by (system_name) ({every('vm_snapshots')})"),
+            Column("VM snapshots", expr=f"sum by (system_name) ({snapshots})"),
             Column(
                 "Duplicate series",
                 expr=per_system(every("duplicate_series")),

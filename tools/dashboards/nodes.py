@@ -98,7 +98,7 @@ def _of_clusters(expr: str) -> str:
 
 
 def _number_of(expr: str) -> str:
-    return or_zero(f"count({_of_clusters(expr)})")
+    return or_zero(f"count(max without (job, instance) ({_of_clusters(expr)}))")
 
 
 def _problem(about: str, expr: str) -> Panel:

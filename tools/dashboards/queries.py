@@ -110,7 +110,7 @@ def in_clusters(expr: str) -> str:
 
 def or_zero(expr: str) -> str:
     """Return 0 where *expr* has no sample, as long as a system is up."""
-    return f"{expr} or 0 * sum({every('up')} == 1)"
+    return f"{expr} or 0 * max({every('up')} == 1)"
 
 
 def in_range(counter: str) -> str:

@@ -1,5 +1,7 @@
 """Recovery: its readiness, its decisions, its actions and their results."""
 
+from functools import partial
+
 from exporter.formatting import span
 from exporter.recovery.model.limits import Limits
 from exporter.telemetry import RECOVERY_TIME
@@ -14,6 +16,7 @@ from tools.dashboards.page import (
     systems,
 )
 from tools.dashboards.panels import (
+    DARK_GREY,
     OUTCOMES,
     RATIO,
     SECONDS,
@@ -62,6 +65,7 @@ def page() -> Page:
             "": {
                 **_numbers(),
                 "Readiness": _readiness(),
+                "Leader": _leader(),
                 "VMs that need manual action": _manual_action(),
                 "Budgets": _budgets(),
             },
@@ -82,10 +86,11 @@ def page() -> Page:
 
 def mode_and_readiness(width: int) -> Panel:
     """Return the mode and readiness of recovery, green if it would act on a crash now."""
-    ready, info = every("recovery_ready"), every("recovery_info")
+    on_replica = "on (system_name, job, instance)"
+    ready = f"({every('recovery_ready')} unless {on_replica} {every('recovery_leader')} == 0)"
     return number(
         "recovery_info",
-        labeled(ready, "mode, readiness", info, "on (system_name, job, instance)"),
+        labeled(ready, "mode, readiness", every("recovery_info"), on_replica),
         width=width,
         base="orange",
         steps=[(1, "green")],
@@ -95,8 +100,9 @@ def mode_and_readiness(width: int) -> Panel:
 
 
 def _numbers() -> Panels:
-    enrolled = every("recovery_vm_state_info", THESE_VMS, ENROLLED)
-    quarantined = every("recovery_vm_state_info", THESE_VMS, ENROLLED, 'state="quarantined"')
+    states = partial(every, "recovery_vm_state_info", THESE_VMS, ENROLLED)
+    enrolled = largest("system_name, vm_id", states())
+    quarantined = largest("system_name, vm_id", states('state="quarantined"'))
     sent = every("recovery_actions_total", 'outcome!="abandoned"')
     sent_in_range = f"sum({in_range(sent)})"
     confirmed = every("recovery_actions_total", 'outcome="confirmed"')
@@ -104,7 +110,7 @@ def _numbers() -> Panels:
         "Mode and readiness": mode_and_readiness(width=4),
         "Would act now": number(
             "recovery_ready",
-            f"min({every('recovery_ready')})",
+            f"min({largest('system_name', every('recovery_ready'))})",
             texts=yes_no(("Yes", "green"), ("No", "orange")),
             empty="off",
         ),
@@ -122,7 +128,7 @@ def _numbers() -> Panels:
         ),
         "Open actions": number(
             "recovery_open_actions",
-            f"sum({every('recovery_open_actions')})",
+            f"sum({largest('system_name', every('recovery_open_actions'))})",
             steps=[(1, "blue")],
             empty="off",
         ),
@@ -152,10 +158,25 @@ def _numbers() -> Panels:
 
 def _readiness() -> Panel:
     return timeline(
-        "Readiness of recovery in this range.",
-        {"{{system_name}}": READINESS.codes("system_name", EVERY_SYSTEM)},
+        "Readiness of recovery in this range, of replicas that of the leader.",
+        {"{{system_name}}": READINESS.codes("system_name", EVERY_SYSTEM, 'readiness!="standby"')},
         height=5,
         texts=READINESS.code_texts(),
+        empty="recovery is off",
+    )
+
+
+def _leader() -> Panel:
+    return timeline(
+        "Which instance of Vergewatch leads the recovery of a system: it decides and acts, and the "
+        "other replicas take over when it fails.",
+        {
+            "{{system_name}}: {{instance}}": largest(
+                "system_name, job, instance", every("recovery_leader")
+            )
+        },
+        height=5,
+        texts=yes_no(("Leads", "green"), ("Standby", DARK_GREY)),
         empty="recovery is off",
     )
 
@@ -218,9 +239,10 @@ def _states() -> Panel:
 
 
 def _by_state() -> Panel:
+    vms = largest("system_name, state", every("recovery_vms"))
     return graph(
         "recovery_vms",
-        {"{{state}}": f"sum by (state) ({every('recovery_vms')})"},
+        {"{{state}}": f"sum by (state) ({vms})"},
         width=24,
         height=7,
         colors=STATES.colors(),

@@ -39,7 +39,8 @@ TROUBLED = f"({largest(A_VM, IN_TROUBLE)} or {UNWANTED_DOWN}{{{EVERY_SYSTEM}}})"
 VM_INFO = every("vm_info", IN_CLUSTER)
 RUNNING = every("vm_running")
 WAS_UP = f"max_over_time({RUNNING}[$__range]) == 1"
-WENT_DOWN = f"({WAS_UP} and {RUNNING} == 0)"
+RUNS = largest(A_VM, RUNNING)
+WENT_DOWN = f"({RUNS} == 0 and {ON_VM} {WAS_UP})"
 CPU = every("vm_cpu_usage_ratio")
 
 OURS = 'alertname=~"Verge.*"'
@@ -80,9 +81,10 @@ def page() -> Page:
 
 
 def _numbers() -> Panels:
-    quarantined = every("recovery_vm_state_info", ENROLLED, 'state="quarantined"')
+    quarantined = largest(A_VM, every("recovery_vm_state_info", ENROLLED, 'state="quarantined"'))
+    runs = largest("system_name, node_name", every("node_running"))
     nodes_down = (
-        f"({every('node_running')} == 0 unless {ON_NODE} {every('node_maintenance')} == 1)"
+        f"({runs} == 0 unless {ON_NODE} {every('node_maintenance')} == 1)"
         f" and {ON_NODE} {every('node_info', IN_CLUSTER)}"
     )
     return {
@@ -98,9 +100,7 @@ def _numbers() -> Panels:
             empty="no system",
         ),
         "Recovery": mode_and_readiness(width=3),
-        "Running": number(
-            "VMs that run now.", or_zero(f"sum({in_clusters(RUNNING)})"), base="blue"
-        ),
+        "Running": number("VMs that run now.", or_zero(f"sum({in_clusters(RUNS)})"), base="blue"),
         "Went down": number(
             "VMs that ran in this range and do not run now, for any reason.",
             or_zero(f"count({in_clusters(WENT_DOWN)})"),
@@ -219,7 +219,7 @@ def _bands() -> Panel:
 def _by_status() -> Panel:
     counted = every("cluster_vms", IN_CLUSTER)
     by_status = f"sum by (status) (max by (system_name, cluster_name, status) ({counted}))"
-    seen = f"sum by (status) (max_over_time({counted}[$__range] @ end())) > 0"
+    seen = f"max by (status) (max_over_time({counted}[$__range] @ end())) > 0"
     return graph(
         "Number of VMs by status. Statuses that no VM had in this range are left out.",
         {"{{status}}": f"{by_status} and on (status) ({seen})"},
@@ -230,8 +230,11 @@ def _by_status() -> Panel:
 
 
 def _clusters() -> Panel:
-    total = f"sum by (system_name, cluster_name) ({every('cluster_vms', IN_CLUSTER)})"
-    running = every("cluster_vms", IN_CLUSTER, 'status="running"')
+    by_status = "system_name, cluster_name, status"
+    counted = largest(by_status, every("cluster_vms", IN_CLUSTER))
+    total = f"sum by (system_name, cluster_name) ({counted})"
+    running = largest(by_status, every("cluster_vms", IN_CLUSTER, 'status="running"'))
+    memory = largest(A_VM, every("vm_running_memory_bytes"))
 
     def placed(expr: str) -> str:
         return labeled(expr, "cluster_name", largest("system_name, vm_id, cluster_name", VM_INFO))
@@ -251,10 +254,10 @@ def _clusters() -> Panel:
                 expr=f"{each('count', placed(TROUBLED))} or 0 * {total}",
                 steps=[(1, "red")],
             ),
-            Column("Mean CPU", expr=each("avg", placed(CPU)), unit=RATIO, decimals=1),
             Column(
-                "Memory", expr=each("sum", placed(every("vm_running_memory_bytes"))), unit=BYTES
+                "Mean CPU", expr=each("avg", placed(largest(A_VM, CPU))), unit=RATIO, decimals=1
             ),
+            Column("Memory", expr=each("sum", placed(memory)), unit=BYTES),
         ],
         width=12,
     )
@@ -263,7 +266,7 @@ def _clusters() -> Panel:
 def _nodes() -> Panel:
     nodes = every("node_info", IN_CLUSTER)
     node = "system_name, node_name, cluster_name"
-    vms = every("vm_info", IN_CLUSTER, 'node_name!=""')
+    vms = largest(f"{node}, vm_id", every("vm_info", IN_CLUSTER, 'node_name!=""'))
 
     def placed(expr: str) -> str:
         return labeled(expr, "cluster_name", nodes, ON_NODE)
@@ -307,16 +310,21 @@ def _load() -> Panels:
 
     return {
         "Highest CPU usage": top(
-            "The ten VMs with the highest CPU usage now.", CPU, thresholds.CPU_BUSY_RATIO
+            "The ten VMs with the highest CPU usage now.",
+            largest(A_VM, CPU),
+            thresholds.CPU_BUSY_RATIO,
         ),
         "Highest memory usage": top(
             "The ten guests with the highest memory usage now, as reported by their agents.",
-            share("vm_guest_memory_used_bytes", "vm_guest_memory_total_bytes"),
+            largest(A_VM, share("vm_guest_memory_used_bytes", "vm_guest_memory_total_bytes")),
             thresholds.MEMORY_FULL_RATIO,
         ),
         "Fullest filesystems": top(
             "The ten fullest filesystems in guests now, as reported by their agents.",
-            share("vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"),
+            largest(
+                f"{A_VM}, mountpoint",
+                share("vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"),
+            ),
             thresholds.FILESYSTEM_FULL_RATIO,
             " {{mountpoint}}",
         ),

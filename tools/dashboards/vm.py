@@ -193,7 +193,7 @@ def _rates(
     """Return a graph of (legend, counter, factor); a negative factor draws below the line."""
     rates = {}
     for legend, counter, factor in counters:
-        rate = f"sum by ({part}) (rate({mine(counter)}[$__rate_interval]))"
+        rate = largest(part, f"rate({mine(counter)}[$__rate_interval])")
         rates[f"{{{{{part}}}}} {legend}"] = rate if factor == 1 else f"{factor} * {rate}"
     return graph(about, rates, width=width, step=SLOW, unit=unit, low=None)
 

@@ -160,6 +160,22 @@ class Question(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether the VM was found to be stopped: no answer counts any more."""
 
 
+class NotMonitored(StrEnum):
+    """Why recovery does not monitor a VM that is listed; where several hold, the first counts."""
+
+    SERVICE = "service"
+    """It belongs to a VergeOS service."""
+    DISABLED = "disabled"
+    IGNORED = "ignored"
+    """A tag or a rule says so."""
+    NO_UUID = "no_uuid"
+    """It has no UUID, or one that several VMs have."""
+    NO_STATUS = "no_status"
+    """It was not seen up or down yet."""
+    NO_POLICY = "no_policy"
+    """Its tags and rules could not be read yet."""
+
+
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The recovery state of one VM."""
 

@@ -8,7 +8,7 @@ from statistics import median, median_low
 from typing import NamedTuple
 
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
-from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
+from exporter.recovery.model.cases import Enrolment, NotMonitored, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.observe.readable_rows import OF_VM, not_seen, readable_nodes, readable_vms
 from exporter.status_updates import (
@@ -314,21 +314,20 @@ def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
     )
 
 
-def ineligible_because(vm: VM, enrolment: Enrolment | None) -> Sequence[str]:
-    """Return every reason why recovery does not monitor *vm*; see `is_eligible`."""
+def not_monitored_because(
+    vm: VM, enrolment: Enrolment | None, shared_uuids: AbstractSet[str]
+) -> Sequence[NotMonitored]:
+    """Return why recovery does not monitor *vm*, at least one reason; see `is_eligible`."""
     config = vm.config
     reasons = {
-        "it is disabled in VergeOS": config.enabled is False,
-        "it belongs to a VergeOS service, which VergeOS restarts itself": bool(config.service),
-        "VergeOS reports no UUID of it": not config.uuid,
-        "VergeOS has reported no usable status of it yet": vm.status is None
-        or config.enabled is None,
-        "its tags and rules could not be read yet": enrolment is None,
+        NotMonitored.SERVICE: bool(config.service),
+        NotMonitored.DISABLED: config.enabled is False,
+        NotMonitored.IGNORED: enrolment is not None and enrolment.policy is Policy.IGNORE,
+        NotMonitored.NO_UUID: not config.uuid or config.uuid in shared_uuids,
+        NotMonitored.NO_STATUS: vm.status is None or config.enabled is None,
+        NotMonitored.NO_POLICY: enrolment is None,
     }
-    found = [reason for reason, holds in reasons.items() if holds]
-    if enrolment is not None and enrolment.policy is Policy.IGNORE:
-        found.append(f"it is ignored ({enrolment.because})")
-    return found or ["it was not seen up or down yet"]
+    return [reason for reason, holds in reasons.items() if holds] or [NotMonitored.NO_STATUS]
 
 
 def observed_state_of(word: str, running: bool | None, state: str = "") -> ObservedState:

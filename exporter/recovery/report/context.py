@@ -7,7 +7,14 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.formatting import moment_beside
-from exporter.recovery.model.cases import Case, Cause, Diagnosis, Enrolment, ObservedState
+from exporter.recovery.model.cases import (
+    Case,
+    Cause,
+    Diagnosis,
+    Enrolment,
+    NotMonitored,
+    ObservedState,
+)
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
@@ -38,7 +45,7 @@ class ExplainContext(NamedTuple):
     """Newest first."""
     actions: Sequence[ActionRecord] = ()
     """Newest first."""
-    skipped: Sequence[str] = ()
+    not_monitored: Sequence[NotMonitored] = ()
     """Why recovery does not monitor it, where it does not."""
     gone: bool = False
     """Whether the VM is no longer in the inventory."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Reply
+from exporter.recovery.model.cases import Action, Cause, Intent, NotMonitored, Outcome, Reply
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 
@@ -40,6 +40,16 @@ CAUSES: Mapping[Cause, str] = {
     Cause.LOGS_UNCLEAR: "the VergeOS log has a row that matches no log pattern",
 }
 """A main clause for each cause."""
+
+NOT_MONITORED: Mapping[NotMonitored, str] = {
+    NotMonitored.SERVICE: "it belongs to a VergeOS service, which VergeOS restarts itself",
+    NotMonitored.DISABLED: "it is disabled in VergeOS",
+    NotMonitored.IGNORED: "it is ignored ({by})",
+    NotMonitored.NO_UUID: "it has no UUID of its own in VergeOS",
+    NotMonitored.NO_STATUS: "it was not seen up or down yet",
+    NotMonitored.NO_POLICY: "its tags and rules could not be read yet",
+}
+"""A main clause for each reason; ``{by}`` stands for the tag or rule."""
 
 REASONS: Mapping[GuardName, str] = {
     GuardName.MODE_PERMITS: "{detail}",

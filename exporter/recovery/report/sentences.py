@@ -10,6 +10,7 @@ from exporter.recovery.model.states import State
 from exporter.recovery.report.context import ExplainContext
 from exporter.recovery.report.messages import (
     CAUSES,
+    NOT_MONITORED,
     OUTCOMES,
     REASONS,
     REFUSALS,
@@ -40,7 +41,9 @@ def shared_reason(context: ExplainContext) -> str:
 def _not_monitored(context: ExplainContext) -> str:
     if context.gone:
         return f"{context.vm} is no longer in the inventory. Vergewatch takes no action."
-    why = ", and ".join(context.skipped) or "it was not seen yet"
+    by = context.enrolment.because if context.enrolment is not None else ""
+    reasons = [NOT_MONITORED[one].format(by=by) for one in context.not_monitored]
+    why = ", and ".join(reasons) or "it was not seen yet"
     return f"{context.vm} is not monitored by recovery: {why}."
 
 

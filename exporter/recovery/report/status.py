@@ -82,7 +82,7 @@ def _status(
 ) -> RecoveryVM:
     found = case.diagnosis
     is_known = found is not None and found.kind is not DiagnosisKind.PENDING
-    down_since = case.up_at if case.up_at is not None else case.since
+    down_since = case.lost_at if case.lost_at is not None else case.since
     return RecoveryVM(
         key=case.key,
         name=case.name,

@@ -2,27 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.model import VM
-from exporter.recovery.model.cases import Case, Enrolment, Policy
+from exporter.recovery.model.cases import Case, NotMonitored
+from exporter.recovery.observe.inventory_checks import not_monitored_because
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.report.presentation import STATES
-
-
-class NotMonitored(StrEnum):
-    """Why recovery does not monitor a VM that is listed; the first that holds counts."""
-
-    SERVICE = "service"
-    """It belongs to a VergeOS service."""
-    DISABLED = "disabled"
-    IGNORED = "ignored"
-    """A tag or a rule says so."""
-    NO_UUID = "no_uuid"
-    """It has no UUID, or one that several VMs have."""
-    NO_STATUS = "no_status"
-    """It was not seen up or down yet."""
 
 
 class VMCounts(NamedTuple):
@@ -39,7 +24,7 @@ class VMCounts(NamedTuple):
     monitored: Mapping[str, int]
     """Those that are monitored only, by state."""
     not_monitored: Mapping[str, int]
-    """Those in the inventory that recovery does not monitor, by `NotMonitored`."""
+    """Those in the inventory that recovery does not monitor, by the first `NotMonitored`."""
     gone: int
     """Enrolled and monitored ones that are not in that inventory; for three polls at most."""
 
@@ -48,10 +33,11 @@ def count_vms(state: RecoveryState) -> VMCounts:
     """Return the counts of one system."""
     cases = state.cases
     listed = state.inventory.reported.vms if state.inventory is not None else ()
+    shared = state.inventory.shared_uuids if state.inventory is not None else frozenset[str]()
     of_case = {(case.key, uuid) for uuid, case in cases.items()}
     present = {(vm.config.key, vm.config.uuid) for vm in listed} & of_case
     others = Counter(
-        _why(vm, state.enrolments.get(vm.config.uuid), state)
+        not_monitored_because(vm, state.enrolments.get(vm.config.uuid), shared)[0]
         for vm in listed
         if (vm.config.key, vm.config.uuid) not in present
     )
@@ -62,20 +48,6 @@ def count_vms(state: RecoveryState) -> VMCounts:
         not_monitored={str(why): others[why] for why in NotMonitored if others[why]},
         gone=len(cases) - len(present) if state.inventory is not None else 0,
     )
-
-
-def _why(vm: VM, enrolment: Enrolment | None, state: RecoveryState) -> NotMonitored:
-    config = vm.config
-    shared = state.inventory.shared_uuids if state.inventory is not None else frozenset[str]()
-    if config.service:
-        return NotMonitored.SERVICE
-    if config.enabled is False:
-        return NotMonitored.DISABLED
-    if enrolment is not None and enrolment.policy is Policy.IGNORE:
-        return NotMonitored.IGNORED
-    if not config.uuid or config.uuid in shared:
-        return NotMonitored.NO_UUID
-    return NotMonitored.NO_STATUS
 
 
 def _by_state(cases: Iterable[Case]) -> Mapping[str, int]:

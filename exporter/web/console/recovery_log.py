@@ -14,6 +14,15 @@ from exporter.web.console.console import NOTICE, Console
 
 LIMITS = (100, 300, 1000)
 
+QUERY_ERRORS = (
+    msgspec.ValidationError,
+    InvalidPeriodError,
+    UnknownNameError,
+    AmbiguousNameError,
+    JournalError,
+)
+"""What a query of recovery by the address of a page may raise."""
+
 
 async def show(console: Console, request: web.Request) -> web.Response:
     """Respond with the newest events, of all VMs or of one."""
@@ -27,22 +36,25 @@ async def show(console: Console, request: web.Request) -> web.Response:
         "systems": [state.report.system_name for state in console.states()],
         "is_off": console.service is None or not console.service.status(),
     }
-    try:
-        query = msgspec.convert(given, LogQuery, strict=False)
-    except msgspec.ValidationError as error:
-        values["problem"] = f"The address is invalid: {error}."
-        return await console.page(request, "log.html", values, status=HTTPStatus.BAD_REQUEST)
-    values["limit"] = str(query.limit)
     status = HTTPStatus.OK
     try:
+        query = msgspec.convert(given, LogQuery, strict=False)
+        values["limit"] = str(query.limit)
         if console.service is not None and not values["is_off"]:
             values["events"] = await console.service.log(
                 query.vm, query.system, limit=query.limit, since=query.since
             )
-    except InvalidPeriodError as error:
-        status, values["problem"] = HTTPStatus.BAD_REQUEST, str(error)
-    except (UnknownNameError, AmbiguousNameError) as error:
-        status, values["problem"] = HTTPStatus.NOT_FOUND, str(error)
-    except JournalError as error:
-        status, values["problem"] = HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+    except QUERY_ERRORS as error:
+        status, values["problem"] = status_of(error), str(error)
     return await console.page(request, "log.html", values, status=status)
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """Return the status of the response to a query that raised one of `QUERY_ERRORS`."""
+    match error:
+        case JournalError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case UnknownNameError() | AmbiguousNameError():
+            return HTTPStatus.NOT_FOUND
+        case _:
+            return HTTPStatus.BAD_REQUEST

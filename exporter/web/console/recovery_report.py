@@ -7,13 +7,11 @@ import msgspec
 from aiohttp import web
 
 from exporter.console.report_charts import system_report
-from exporter.errors import JournalError
 from exporter.executor import run_in_thread
-from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
 from exporter.recovery.report.requests import ReportQuery
 from exporter.recovery.report.summary import RecoverySummary
-from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.web.console.console import Console
+from exporter.web.console.recovery_log import QUERY_ERRORS, status_of
 
 PERIODS = (("1d", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 """As `ReportQuery.since` takes them, and for people."""
@@ -28,12 +26,8 @@ async def show(console: Console, request: web.Request) -> web.Response:
         values["since"] = query.since
         values["systems"] = await _systems(console, query)
         status = HTTPStatus.OK
-    except (msgspec.ValidationError, InvalidPeriodError) as error:
-        status, values["problem"] = HTTPStatus.BAD_REQUEST, str(error)
-    except (UnknownNameError, AmbiguousNameError) as error:
-        status, values["problem"] = HTTPStatus.NOT_FOUND, str(error)
-    except JournalError as error:
-        status, values["problem"] = HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+    except QUERY_ERRORS as error:
+        status, values["problem"] = status_of(error), str(error)
     return await console.page(request, "report_page.html", values, status=status)
 
 
