@@ -120,7 +120,10 @@ lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
 	@$(PYTHON) -m venv --clear $(VENV)/uv
 	@$(VENV)/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV)
 	@$(lock) pyproject.toml -o deploy/requirements.txt
-	@$(lock) pyproject.toml --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt
+	@$(lock) pyproject.toml --extra postgres -c deploy/requirements.txt \
+	    -o deploy/requirements-postgres.txt
+	@$(lock) pyproject.toml --extra postgres --group dev -c deploy/requirements-postgres.txt \
+	    -o deploy/requirements-dev.txt
 	@$(BIN)/python -c "$$BUILD_REQUIRES" | \
 	    $(lock) - -c deploy/requirements-dev.txt -o deploy/requirements-build.txt
 	@rm -rf $(VENV)/uv
@@ -161,6 +164,7 @@ PROGRAMS := openssl prometheus prometheus-alertmanager chromium
 programs:
 	@missing=; for program in $(PROGRAMS); do \
 	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 

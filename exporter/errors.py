@@ -31,6 +31,10 @@ class JournalError(VergewatchError):
     """The journal cannot be read or written; recovery sends no action meanwhile."""
 
 
+class JournalLostError(JournalError):
+    """What was read of the journal no longer holds: it must be opened and read again."""
+
+
 class IntentOpenError(JournalError):
     """The VM has an open action."""
 
@@ -39,7 +43,7 @@ class LimitReachedError(JournalError):
     """The actions in the journal leave no room for another one."""
 
 
-class LeaseLostError(JournalError):
+class LeaseLostError(JournalLostError):
     """The replica does not lead recovery, so it writes nothing."""
 
 

@@ -89,7 +89,7 @@ async def _run_until(
     listen = parse_listen(settings.web.listen_address)
     web_config, tls = _web_config(settings, clock, files)
     resolved_systems = resolve_systems(settings)
-    journal = JournalHandle(settings.recovery, clock)
+    journal = JournalHandle(settings.recovery, clock, settings.journal)
     recovery_token = RecoveryToken(settings.recovery)
     recovery_token()  # a file that cannot be read is an error at the start
     meter, lag = (

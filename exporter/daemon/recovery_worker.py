@@ -1,6 +1,7 @@
 """The journal's handle, and the task that runs recovery beside polling."""
 
 import asyncio
+import socket
 from collections import deque
 from datetime import timedelta
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from exporter.clock import Clock
+from exporter.config.journal import SQLITE, JournalSettings, journal_place
 from exporter.config.recovery import RecoverySettings
 from exporter.config.recovery_setup import directory
 from exporter.errors import JournalError
@@ -32,18 +34,24 @@ class JournalHandle:
     While it cannot be opened, recovery sends no action and reports why; monitoring goes on.
     """
 
-    def __init__(self, settings: RecoverySettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: RecoverySettings,
+        clock: Clock,
+        database: JournalSettings = SQLITE,
+    ) -> None:
         self.directory = directory(settings)
+        self._place = journal_place(database, self.directory)
+        self.is_shared = database.url is not None
+        """Whether other replicas can use it."""
+        self.replica = database.replica or socket.gethostname()
         self.apply(settings)
         self._clock = clock
         self._opening = asyncio.Lock()
         self.journal: Journal | None = None
 
-    is_shared = False
-    replica = ""
-
     def apply(self, settings: RecoverySettings) -> None:
-        """Keep records as long as *settings* say; the directory stays the same."""
+        """Keep records as long as *settings* say; the place stays the same."""
         self.retention = timedelta(days=settings.retention_days)
 
     async def store(self, system: str) -> "SystemJournal":
@@ -79,10 +87,13 @@ class JournalHandle:
 
     async def _open(self) -> "Journal":
         async with self._opening:
+            if self.journal is not None and self.journal.is_lost:
+                await self.journal.close()
+                self.journal = None
             if self.journal is None:
                 # Importing it takes half a second: keep that out of the start and the event loop.
                 module = await run_in_thread(import_module, "exporter.journal.journal")
-                self.journal = await module.open_journal(self.directory, self._clock)
+                self.journal = await module.open_journal(self._place, self._clock)
             return self.journal
 
     async def tidy_forever(self) -> None:

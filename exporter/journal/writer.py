@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -301,11 +302,10 @@ class SystemJournal:
             "clock": record.clock,
             "log_positions": msgspec.to_builtins(record.log_positions),
         }
-        done = connection.execute(
-            update(systems).where(systems.c.system == self._system).values(row)
-        )
-        if done.rowcount == 0:
-            connection.execute(insert(systems).values(system=self._system, **row))
+        # Both databases have it, but SQLAlchemy has it in the dialects only.
+        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+        written = dialect.insert(systems).values(system=self._system, **row)
+        connection.execute(written.on_conflict_do_update(index_elements=["system"], set_=row))
 
     def _write_templates(self, connection: Connection, record: PollRecord) -> None:
         replaced = [*record.templates_gone, *(one.template for one in record.templates)]

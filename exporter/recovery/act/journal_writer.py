@@ -6,7 +6,7 @@ import structlog
 from msgspec.structs import replace
 
 from exporter.clock import Clock
-from exporter.errors import JournalError
+from exporter.errors import JournalError, JournalLostError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import NO_HISTORY, HistoryRecord
@@ -143,6 +143,8 @@ class JournalWriter:
         return True
 
     def _failed(self, error: JournalError) -> None:
+        if isinstance(error, JournalLostError):
+            self._store = None
         if self.problem != str(error):
             log.error("journal.failed", error=str(error), consequence="recovery takes no action")
         self.problem = str(error)
