@@ -1,0 +1,104 @@
+"""Two real replicas: the leader ends or stalls at each step of an action, the other takes over."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.daemon_process import REAL_TIME
+from tests.postgres import Postgres
+from tests.recovery.crash_runner import Doom, How
+from tests.recovery.replica_scene import Scene, scene
+from tests.recovery.test_sigkill import Nursery, nursery
+
+STEPS = ("reread", "prepared", "sending", "answered", "recorded")
+"""The steps of an action; the third is the last before its request."""
+
+
+async def takes_over(stage: Scene, step: str, how: How) -> None:
+    """Let the leader stop at a *step* of its action, and the other replica take over."""
+    vm = stage.vms[0]
+    first = await stage.start("first", Doom(f"recovery.{step}", vm.key, how))
+    await stage.until(lambda: first.leads, "the first leads")
+    second = await stage.start("second")
+    await stage.until_watched(vm)
+    stage.system.world.crash(vm)
+    await stage.until(lambda: second.leads, f"the second leads, after {step}")
+    await stage.until_over(vm)
+
+    first.send(signal.SIGCONT)
+    if how is How.STOPPED:
+        await stage.until(lambda: not first.leads, "the first stands by")
+        await REAL_TIME.sleep(2.0)
+
+    assert stage.posts == [vm.key], step
+    (epochs,) = await stage.rows(
+        "SELECT count(*) FILTER (WHERE epoch = 1), count(*) FILTER (WHERE epoch = 2) FROM intents"
+    )
+    sent_by_the_first = step in ("answered", "recorded")
+    assert epochs == {"reread": (0, 1)}.get(step, (1, 0) if sent_by_the_first else (1, 1)), step
+
+
+@pytest.mark.parametrize("how", [How.SAID, How.STOPPED])
+async def test_replica_that_takes_over_repeats_no_action(
+    tmp_path: Path, postgres: Postgres, how: How
+) -> None:
+    async def play(nurse: Nursery, step: str) -> None:
+        async with scene(tmp_path / step, nurse, postgres.new_database()) as stage:
+            await takes_over(stage, step, how)
+
+    async with nursery() as nurse, asyncio.TaskGroup() as parts:
+        for step in STEPS:
+            parts.create_task(play(nurse, step))
+
+
+HOLDS = {"reread": "pause", "prepared": "disarm", "sending": "kill switch"}
+
+
+async def test_command_given_to_the_standby_before_the_request_is_obeyed(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    async def play(nurse: Nursery, step: str, hold: str) -> None:
+        async with scene(tmp_path / step, nurse, postgres.new_database()) as stage:
+            vm = stage.vms[0]
+            first = await stage.start("first", Doom(f"recovery.{step}", vm.key, How.STOPPED))
+            await stage.until(lambda: first.leads, "the first leads")
+            second = await stage.start("second")
+            await stage.until_watched(vm)
+            stage.system.world.crash(vm)
+            await stage.until(lambda: first.entries(f"recovery.{step}"), step)
+            if hold == "kill switch":
+                stage.kill_switch("second").touch()
+                waits = "SELECT id FROM commands WHERE epoch = 0"
+                while not await stage.rows(waits):
+                    await REAL_TIME.sleep(0.05)
+            else:
+                await second.command(hold)
+
+            first.send(signal.SIGCONT)
+            await stage.until(
+                lambda: first.entries("recovery.command_taken") or second.leads, "it is obeyed"
+            )
+            await REAL_TIME.sleep(2.0)
+
+            assert not stage.posts, (step, hold)
+            assert not vm.machine.status.running
+
+    async with nursery() as nurse, asyncio.TaskGroup() as parts:
+        for step, hold in HOLDS.items():
+            parts.create_task(play(nurse, step, hold))
+
+
+async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgres) -> None:
+    async with nursery() as nurse, scene(tmp_path, nurse, postgres.new_database()) as stage:
+        first = await stage.start("first")
+        await stage.until(lambda: first.leads, "the first leads")
+        second = await stage.start("second")
+        await stage.until_watched(stage.vms[0])
+
+        began = REAL_TIME.monotonic()
+        first.send(signal.SIGTERM)
+        await stage.until(lambda: second.entries("recovery.started"), "the second leads")
+
+        assert REAL_TIME.monotonic() - began < 3.0
