@@ -20,6 +20,9 @@ class OnlyReplica:
     problem = ""
     is_shared = False
 
+    async def step_down(self) -> None:
+        """Do nothing: no other replica could take the lead."""
+
     def forbidden(self) -> str:
         return ""
 

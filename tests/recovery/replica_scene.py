@@ -59,10 +59,21 @@ class Replica:
     def send(self, number: signal.Signals) -> None:
         self.life.send(number)
 
+    @property
+    def url(self) -> str:
+        (started,) = self.entries("daemon.started")
+        return f"http://{started['listen']}"
+
+    async def get_text(self, path: str) -> str:
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
+            return await answer.text()
+
+    async def get(self, path: str) -> Any:
+        return json.loads(await self.get_text(path))
+
     async def command(self, kind: str, **details: Any) -> None:
         """Give it a command as an operator does."""
-        (started,) = self.entries("daemon.started")
-        url = f"http://{started['listen']}/api/v1/recovery/{kind}"
+        url = f"{self.url}/api/v1/recovery/{kind}"
         body = {"owner": "anna", "reason": "because", **details}
         async with (
             aiohttp.ClientSession() as session,
@@ -172,7 +183,7 @@ async def scene(
     folder: Path, nurse: Nursery, place: PostgresServer, *, vms: int = 3
 ) -> AsyncIterator[Scene]:
     """Simulate a system; end every replica at the end."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - in a test, and short
     world = create_world(
         seed=1,
         vms=vms + 1,  # one belongs to a service, and is never acted on

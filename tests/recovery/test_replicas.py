@@ -102,3 +102,28 @@ async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgre
         await stage.until(lambda: second.entries("recovery.started"), "the second leads")
 
         assert REAL_TIME.monotonic() - began < 3.0
+
+
+async def test_leader_that_steps_down_hands_over_and_stands_by(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    async with nursery() as nurse, scene(tmp_path, nurse, postgres.new_database()) as stage:
+        first = await stage.start("first")
+        await stage.until(lambda: first.leads, "the first leads")
+        second = await stage.start("second")
+        await stage.until_watched(stage.vms[0])
+
+        await second.command("step-down")  # any replica passes it on
+        await stage.until(lambda: second.leads and not first.leads, "the second leads")
+        stage.system.world.crash(stage.vms[0])
+        await stage.until_over(stage.vms[0])
+
+        status = await first.get("/api/v1/recovery")
+        assert [(one["readiness"], one["leader"]) for one in status["systems"]] == [
+            ("standby", "second")
+        ]
+        page = await first.get_text("/metrics")
+        assert "\nvergewatch_recovery_vm_" not in page
+        assert (await first.get_text("/-/ready")).startswith("ready\n")
+        assert "; the replica second leads recovery" in await first.get_text("/-/ready")
+        assert stage.posts == [stage.vms[0].key]
