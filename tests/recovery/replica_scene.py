@@ -20,13 +20,13 @@ from tests.recovery.crash_runner import Doom, Order
 from tests.recovery.test_sigkill import LIMITS as SHORT_LIMITS
 from tests.recovery.test_sigkill import Life, Nursery, ticks
 
-HASTE = 5.0
-"""The lease lasts 6 s, and a leader gives up after 4 s."""
+HASTE = 3.0
+"""The lease lasts 10 s, and a leader gives up after 7 s."""
 PATIENCE_SECONDS = 60.0
 TOKEN = "0123456789abcdef"
 LIMITS = {
     **SHORT_LIMITS,
-    "reread_age_seconds": 2,
+    "reread_age_seconds": 4,
     "verify_power_on_seconds": 5,
     "max_concurrent_actions": 2,
 }
