@@ -29,6 +29,7 @@ from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.prometheus.config import PrometheusSettings
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -285,6 +286,8 @@ class Settings(BaseSettings, CommonSystemSettings):
     """The database of recovery's journal."""
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     """The Alertmanagers that receive alerts and whose silences hold recovery."""
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """The Prometheus that the console draws charts from."""
     web: WebSettings = WebSettings()
     """The HTTP server."""
     log: LogSettings = LogSettings()
