@@ -10,6 +10,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 UV   := 0.13.9
+RELEASE_TOOLS := build==1.6.1 cyclonedx-bom==7.5.0 twine==7.0.0
 
 LOCKED  := deploy/requirements.txt deploy/requirements-build.txt
 RUNTIME := $(VENV)/.runtime
@@ -114,6 +115,13 @@ docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json \
 	        docs/commands.md docs/vergewatch.1; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
+
+release: $(BIN)/python ## Build sdist, wheel and SBOM into dist/ and check them; nothing is uploaded
+	@$(PYTHON) -m venv --clear $(VENV)/release
+	@$(VENV)/release/bin/python -m pip --quiet --disable-pip-version-check install $(RELEASE_TOOLS)
+	@$(VENV)/release/bin/python -m pip --quiet --disable-pip-version-check install \
+	    --require-hashes -r deploy/requirements-build.txt
+	@$(VENV)/release/bin/python -m tools.release
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
