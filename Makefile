@@ -19,7 +19,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -175,11 +175,12 @@ $(DEV): deploy/requirements-dev.txt $(RUNTIME)
 setup: $(DEV)
 
 # The Debian packages have the names of their programs.
-PROGRAMS := openssl prometheus prometheus-alertmanager chromium
+PROGRAMS := openssl prometheus prometheus-alertmanager chromium postgresql
 programs:
 	@missing=; for program in $(PROGRAMS); do \
-	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	    command -v $$program || ls /usr/lib/$$program/*/bin/postgres || \
+	        missing="$$missing $$program"; \
+	done >/dev/null 2>&1; \
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 
