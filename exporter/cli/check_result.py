@@ -57,6 +57,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     alertmanagers: Sequence[ServerCheck] = ()
     confirmation: ServerCheck | None = None
     """None if recovery asks no Prometheus."""
+    prometheus: ServerCheck | None = None
+    """None if the console asks no Prometheus."""
 
 
 def escape(text: str) -> str:

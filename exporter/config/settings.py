@@ -29,6 +29,7 @@ from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.prometheus.config import PrometheusSettings
 from exporter.recovery.leadership import MAX_REREAD_SECONDS
 
 PREFIX = "VERGEWATCH_"
@@ -286,6 +287,8 @@ class Settings(BaseSettings, CommonSystemSettings):
     """The database of recovery's journal."""
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     """The Alertmanagers that receive alerts and whose silences hold recovery."""
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """The Prometheus that the console draws charts from."""
     web: WebSettings = WebSettings()
     """The HTTP server."""
     log: LogSettings = LogSettings()
