@@ -191,7 +191,8 @@ def knows_users(daemon: Daemon, new: Settings) -> bool:
 
     users = instances(daemon.recovery, LogUsers)
     names = frozenset(one.casefold() for one in new.recovery.system_users)
-    return len(users) > 0 and all(one == (new.recovery.own_user, names) for one in users)
+    own = frozenset(one.casefold() for one in new.recovery.own_user)
+    return len(users) > 0 and all(one == (own, names) for one in users)
 
 
 def classifies_by(daemon: Daemon, new: Settings) -> bool:
