@@ -24,9 +24,9 @@ from exporter.config.settings import Settings
 from exporter.config.systems import resolve_systems
 from exporter.daemon.app import Parts
 from exporter.daemon.guest_discovery import GuestDiscovery
+from exporter.daemon.poll_plan import plan_of
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
-from exporter.daemon.system_builder import plan_of
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError
