@@ -5,7 +5,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert
 from exporter.errors import JournalError
 from exporter.journal.tables import METADATA
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision in `migrations`. Revisions have four digits, so they sort as text."""
 
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
