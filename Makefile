@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -115,18 +115,15 @@ docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	        docs/commands.md docs/vergewatch.1; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
 
-# BASE names another base image than the Dockerfile; BASE=debian makes one and needs no registry.
-BASE ?=
-image: PROGRAMS := buildah podman runc $(if $(filter debian,$(BASE)),mmdebstrap)
-image: $(RUNTIME) programs ## Build the container image and test it
-	@$(BIN)/python -m tests.image $(BASE)
-
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
 	@$(PYTHON) -m venv --clear $(VENV)/uv
 	@$(VENV)/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV)
 	@$(lock) pyproject.toml -o deploy/requirements.txt
-	@$(lock) pyproject.toml --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt
+	@$(lock) pyproject.toml --extra postgres -c deploy/requirements.txt \
+	    -o deploy/requirements-postgres.txt
+	@$(lock) pyproject.toml --extra postgres --group dev -c deploy/requirements-postgres.txt \
+	    -o deploy/requirements-dev.txt
 	@$(BIN)/python -c "$$BUILD_REQUIRES" | \
 	    $(lock) - -c deploy/requirements-dev.txt -o deploy/requirements-build.txt
 	@rm -rf $(VENV)/uv
@@ -167,6 +164,7 @@ PROGRAMS := openssl prometheus prometheus-alertmanager chromium
 programs:
 	@missing=; for program in $(PROGRAMS); do \
 	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 

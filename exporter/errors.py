@@ -31,16 +31,12 @@ class JournalError(VergewatchError):
     """The journal cannot be read or written; recovery sends no action meanwhile."""
 
 
+class JournalLostError(JournalError):
+    """What was read of the journal no longer holds: it must be opened and read again."""
+
+
 class IntentOpenError(JournalError):
     """The VM has an open action."""
-
-
-class LimitReachedError(JournalError):
-    """The actions in the journal leave no room for another one."""
-
-
-class LeaseLostError(JournalError):
-    """The replica does not lead recovery, so it writes nothing."""
 
 
 class VergeOSError(VergewatchError):

@@ -7,6 +7,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.postgres import Postgres, postgres_server
+
 # Machines stall now and then, and an example that took long is no failure; a seed is worth having.
 settings.register_profile("ours", deadline=None, print_blob=True)
 settings.load_profile("ours")
@@ -25,3 +27,9 @@ def _own_state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what a daemon in this process remembers out of the home directory."""
     state = tmp_path_factory.mktemp("state")
     os.environ["XDG_STATE_HOME"] = str(state)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with postgres_server() as server:
+        yield server

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -11,14 +12,18 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "chromium": "chromium",
+    "postgres": "postgresql",
 }
 
 
 def needs(program: str) -> str:
     """Return where *program* is; skip the test where it is not, but fail it in CI."""
     found = shutil.which(program)
-    if found:
-        return found
+    return found or missing(program)
+
+
+def missing(program: str) -> NoReturn:
+    """Skip the test, for which *program* is missing; fail it in CI."""
     reason = f"{program} is missing: install Debian's package {PACKAGES[program]}"
     if os.environ.get("CI"):
         pytest.fail(reason)

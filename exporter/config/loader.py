@@ -42,8 +42,11 @@ ALTERNATIVES = (
     ("proxy_login", "proxy_login_file"),
 )
 """Alternative settings: one from a source replaces the other from sources of lower precedence."""
-RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
-"""In the secrets directory: the token of recovery commands."""
+GROUP_SECRETS = (
+    ("recovery", "token", "recovery_token"),
+    ("journal", "password", "journal_password"),
+)
+"""Secrets of the daemon: the group of settings, the setting, the file in the secrets directory."""
 SINGLE_SYSTEM = frozenset({"url", *CommonSystemSettings.model_fields})
 
 
@@ -204,7 +207,8 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
                 and path.exists()
             ):
                 system[file] = path
-    recovery, path = values.get("recovery", {}), directory / RECOVERY_TOKEN
-    unsaid = isinstance(recovery, dict) and not recovery.keys() & {"token", "token_file"}
-    if unsaid and path.exists():
-        values["recovery"] = {**recovery, "token_file": path}
+    for group, secret, file_name in GROUP_SECRETS:
+        given, path = values.get(group, {}), directory / file_name
+        unsaid = isinstance(given, dict) and not given.keys() & {secret, f"{secret}_file"}
+        if unsaid and path.exists():
+            values[group] = {**given, f"{secret}_file": path}

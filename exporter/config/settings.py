@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.alerting.config import AlertmanagerSettings
+from exporter.config.journal import JournalSettings
 from exporter.config.recovery import ModeName, RecoverySettings
 from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
@@ -280,6 +281,8 @@ class Settings(BaseSettings, CommonSystemSettings):
     """The use of the VergeOS API."""
     recovery: RecoverySettings = RecoverySettings()
     """Automatic restart of crashed VMs."""
+    journal: JournalSettings = JournalSettings()
+    """The database of recovery's journal."""
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     """The Alertmanagers that receive alerts and whose silences hold recovery."""
     web: WebSettings = WebSettings()
@@ -288,8 +291,8 @@ class Settings(BaseSettings, CommonSystemSettings):
     """The log."""
     secrets_dir: Path | None = None
     """A directory of secret files: `api_key`, `password` and `action_api_key` for a single system,
-    `NAME.api_key` and so on for several, and `recovery_token`. Default: systemd's credentials
-    directory."""
+    `NAME.api_key` and so on for several, `recovery_token` and `journal_password`. Default:
+    systemd's credentials directory."""
     config_file: Path | None = None
     """The YAML settings file."""
 

@@ -26,7 +26,31 @@ _REASONS = {
     sqlite3.SQLITE_CONSTRAINT: "refused a row that violates a constraint",
 }
 _UNIQUE_VIOLATION = "23505"
-"""The SQLSTATE of PostgreSQL."""
+_STATES = {
+    "08": "lost the connection to its server",
+    "22": "cannot store this value",
+    "23": _REASONS[sqlite3.SQLITE_CONSTRAINT],
+    "25006": "cannot be written: it is read-only",
+    "25P03": "ended a transaction that was idle too long",
+    "28": "refuses the login; check the user in journal.url, and journal.password_file",
+    "3D": "does not exist; create the database",
+    "3F": "has no schema for its tables; set search_path of the user",
+    "40": "was changed by another session at the same time",
+    "42501": "cannot be used: permission is missing; make the user the owner of the database",
+    "42": "has other tables than this version expects",
+    "53100": "cannot be written: the disk of its server is full",
+    "53200": "cannot be used: its server is out of memory",
+    "53300": "cannot be opened: its server has too many connections",
+    "54": "cannot store a value of this size",
+    "55P03": "is locked by another session",
+    "57014": "stopped a statement",
+    "57P03": "cannot be opened: its server is starting or stopping",
+    "57": "closed the connection: its server was stopped, or an administrator ended the session",
+    "58": "cannot be read or written: the disk of its server reports an error",
+    "XX001": "is damaged; restore the database from a backup",
+    "XX002": "has a damaged index; run REINDEX DATABASE",
+}
+"""What an error of PostgreSQL means, by its SQLSTATE or the class of it, its first two digits."""
 
 
 @contextmanager
@@ -58,6 +82,8 @@ def _reason(error: Exception) -> str:
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         name = getattr(cause, "sqlite_errorname", type(cause).__name__)
         return _REASONS.get(code & 0xFF, f"cannot be used ({name})")  # low byte: the primary code
+    if getattr(cause, "sqlstate", None):
+        return postgres_reason(cause.__cause__ or cause)
     if isinstance(cause, OSError):
         return f"cannot be used: {cause.strerror or type(cause).__name__}"
     if isinstance(cause, msgspec.MsgspecError):
@@ -65,3 +91,15 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ValueError | OverflowError):
         return "cannot store this value"
     return f"cannot be used ({type(cause).__name__})"
+
+
+def postgres_reason(error: BaseException) -> str:
+    """Return what is wrong, from an error of asyncpg."""
+    state = getattr(error, "sqlstate", None) or ""
+    text = str(error).partition("\n")[0]
+    if not state:
+        reason = error.strerror if isinstance(error, OSError) else text
+        return f"cannot be reached: {reason or text or type(error).__name__}"
+    known = _STATES.get(state) or _STATES.get(state[:2]) or "cannot be used"
+    # The first line of its text names objects of the database only; the others quote values.
+    return f"{known} ({text}, SQLSTATE {state})"

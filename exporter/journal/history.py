@@ -1,5 +1,6 @@
 """Reads the recorded history of a system from a journal, also while a daemon writes it."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -10,20 +11,20 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
-    Engine,
     RowMapping,
     Table,
     create_engine,
-    make_url,
     select,
 )
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from exporter.errors import JournalError
 from exporter.formatting import moment
 from exporter.journal import rows, schema
+from exporter.journal.database import Database
 from exporter.journal.db_errors import journal_errors
-from exporter.journal.journal import FILE
+from exporter.journal.journal import postgres_database
+from exporter.journal.place import PostgresServer, checked_url
+from exporter.journal.sqlite_database import FILE
 from exporter.journal.tables import (
     changes,
     commands,
@@ -44,6 +45,8 @@ T = TypeVar("T")
 LONGEST_DOWN = timedelta(days=1)
 """Rows may have been recorded so long before the first poll that needs them."""
 SQLITE = b"SQLite format 3\0"
+READING_SECONDS = 600.0
+"""Of a history on PostgreSQL."""
 REMEMBERED = timedelta(seconds=REMEMBERED_SECONDS)
 
 
@@ -52,7 +55,7 @@ class JournalFile:
     A journal that is only read.
 
     Args:
-        source: The path of its file or directory, or the URL of a database.
+        source: The path of its file or directory, or the URL of a PostgreSQL database.
 
     Raises:
         JournalError: There is none, or it cannot be read.
@@ -60,20 +63,18 @@ class JournalFile:
     """
 
     def __init__(self, source: str) -> None:
-        url = _url(source)
-        self.place = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite":
-            self.place = str(url.database)
-            # As a URI: the option mode=ro neither creates the file nor lets it be changed.
-            file = Path(self.place).absolute().as_uri()
-            url = URL.create("sqlite", database=f"{file}?mode=ro", query={"uri": "true"})
-        try:
-            self._engine: Engine = create_engine(url, hide_parameters=True)
-        except (ImportError, NoSuchModuleError):
-            raise JournalError(
-                f"the journal {self.place} cannot be read: no driver for {url.drivername} is "
-                "installed"
-            ) from None
+        self._database: Database | None = None
+        if "://" in source:
+            self._database = postgres_database(_server(source), seconds=READING_SECONDS)
+            self.place = self._database.place
+            return
+        file = _file(source)
+        self.place = str(file)
+        # As a URI: the option mode=ro neither creates the file nor lets it be changed.
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        self._engine = create_engine(
+            URL.create("sqlite", database=uri, query={"uri": "true"}), hide_parameters=True
+        )
 
     def systems(self) -> list[str]:
         """Return the keys of its systems: their URLs."""
@@ -103,10 +104,13 @@ class JournalFile:
         )
 
     def close(self) -> None:
-        self._engine.dispose()
+        if self._database is not None:
+            asyncio.run(self._database.close())
+        else:
+            self._engine.dispose()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with journal_errors(self.place), self._engine.connect() as connection:
+        def checked(connection: Connection) -> T:
             found = schema.revision(connection)
             if found is None:
                 raise JournalError(f"{self.place} has no tables of recovery: it is no journal")
@@ -118,6 +122,11 @@ class JournalFile:
                 )
             return work(connection)
 
+        if self._database is not None:
+            return asyncio.run(self._database.read(checked))
+        with journal_errors(self.place), self._engine.connect() as connection:
+            return checked(connection)
+
 
 def read_history(
     source: str, choose: Callable[[Sequence[str]], str], since: datetime, until: datetime
@@ -126,7 +135,7 @@ def read_history(
     Return the history of one system in the journal *source*.
 
     Args:
-        source: The path of its file or directory, or the URL of a database.
+        source: The path of its file or directory, or the URL of a PostgreSQL database.
         choose: Returns one of the systems.
 
     Raises:
@@ -137,14 +146,14 @@ def read_history(
         return journal.history(choose(journal.systems()), since, until)
 
 
-def _url(source: str) -> URL:
-    if "://" in source:
-        try:
-            return make_url(source)
-        except ArgumentError:
-            raise JournalError(
-                "the journal's URL is not one, such as postgresql://user@host/database"
-            ) from None
+def _server(source: str) -> PostgresServer:
+    try:
+        return PostgresServer(checked_url(source))
+    except ValueError as error:
+        raise JournalError(f"the journal's URL {error}") from None
+
+
+def _file(source: str) -> Path:
     path = Path(source)
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
@@ -153,7 +162,7 @@ def _url(source: str) -> URL:
         begins = opened.read(len(SQLITE))
     if begins != SQLITE:
         raise JournalError(f"{file} is no SQLite database, so it is no journal")
-    return URL.create("sqlite", database=str(file))
+    return file
 
 
 def _history(

@@ -1,15 +1,12 @@
 """The journal of all systems: opening, reading, retention, closing."""
 
-import asyncio
-import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
-    URL,
     ColumnElement,
     RowMapping,
     Select,
@@ -21,15 +18,16 @@ from sqlalchemy import (
 )
 
 from exporter.clock import Clock
+from exporter.errors import JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
-from exporter.journal.db_errors import journal_errors
-from exporter.journal.lock import Lock
+from exporter.journal.place import Place, PostgresServer
 from exporter.journal.report_query import (
     changes_since,
     decisions_since,
     intents_since,
 )
+from exporter.journal.sqlite_database import locked_database
 from exporter.journal.tables import (
     changes,
     commands,
@@ -43,7 +41,7 @@ from exporter.journal.tables import (
 from exporter.journal.vm_query import past_of_vm
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
-from exporter.recovery.model.ports import Change
+from exporter.recovery.model.ports import Change, JournalStore
 from exporter.recovery.model.records import (
     ActionRecord,
     DecisionRecord,
@@ -52,11 +50,6 @@ from exporter.recovery.model.records import (
     VMPast,
 )
 
-if TYPE_CHECKING:
-    from exporter.journal.lease import Fence, Lease
-
-FILE = "journal.sqlite"
-LOCK = "journal.lock"
 LIMIT = 100
 """Rows that a query returns by default."""
 DELETE_BATCH = 1000
@@ -75,25 +68,22 @@ class Journal:
     not delay recovery. All methods raise `JournalError`; a later call can succeed again.
     """
 
-    def __init__(self, database: Database, clock: Clock, lock: Lock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._lock: Lock | None = lock
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it must be closed and opened again."""
+        return self._database.is_lost
 
     @property
     def place(self) -> str:
         """The file, or the URL without its password."""
         return self._database.place
 
-    def store(self, system: str, fence: "Fence | None" = None) -> SystemJournal:
-        """Return the journal of *system*, written only while *fence* holds."""
-        return SystemJournal(self._database, self._clock, system, fence)
-
-    def lease(self, system: str, replica: str) -> "Lease":
-        """Return the lease of *system*, as *replica* sees it; only in PostgreSQL."""
-        from exporter.journal.lease import Lease  # noqa: PLC0415 - loads the dialect of PostgreSQL
-
-        return Lease(self._database, system, replica)
+    def store(self, system: str) -> JournalStore:
+        return SystemJournal(self._database, self._clock, system)
 
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
@@ -168,12 +158,7 @@ class Journal:
         )
 
     async def close(self) -> None:
-        try:
-            await self._database.close()
-        finally:
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+        await self._database.close()
 
     async def _read(
         self,
@@ -211,55 +196,56 @@ class Journal:
                 return total
 
 
-async def open_journal(directory: Path, clock: Clock) -> Journal:
+async def open_journal(place: Place, clock: Clock) -> Journal:
     """
-    Open the journal in *directory*; create both if they do not exist.
+    Open the journal at *place*; create its directory, file and tables if they do not exist.
 
     Raises:
         JournalError: It cannot be opened; the message has the cause and the remedy.
 
     """
-    file = directory / FILE
-    with journal_errors(str(file)):
-        lock = await _locked(directory)
+    database = await open_database(place)
     try:
-        database = Database(URL.create("sqlite", database=str(file)))
-        try:
-            await database.prepare()
-        except BaseException:
-            await database.close()
-            raise
+        await database.prepare()
     except BaseException:
-        lock.release()
+        await database.close()
         raise
-    return Journal(database, clock, lock)
+    return Journal(database, clock)
 
 
-async def _locked(directory: Path) -> Lock:
-    """Lock the journal in a thread; if that is cancelled, release the lock when it is done."""
-    locking = asyncio.ensure_future(asyncio.to_thread(_lock, directory))
+async def open_database(place: Place) -> Database:
+    """
+    Return the database of the journal at *place*, whose tables may be missing or old.
+
+    Raises:
+        JournalError: It cannot be opened.
+
+    """
+    if isinstance(place, Path):
+        return await locked_database(place)
+    return postgres_database(place)
+
+
+def postgres_database(server: PostgresServer, *, seconds: float | None = None) -> Database:
+    """
+    Return the journal's database on *server*; nothing is connected yet.
+
+    Args:
+        seconds: The longest time that a transaction may take. Default: what the daemon allows.
+
+    Raises:
+        JournalError: The driver is not installed.
+
+    """
     try:
-        return await asyncio.shield(locking)
-    except asyncio.CancelledError:
-        locking.add_done_callback(_release)
-        raise
-
-
-def _release(locking: asyncio.Future[Lock]) -> None:
-    if not locking.cancelled() and locking.exception() is None:
-        locking.result().release()
-
-
-def _lock(directory: Path) -> Lock:
-    """Lock the journal in *directory*; only the daemon's user may read what it contains."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = Lock(directory / LOCK)
-    try:
-        os.close(os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError:
-        lock.release()
-        raise
-    return lock
+        # Only those who use it pay for it: 10 MiB.
+        from exporter.journal.postgres_database import PostgresDatabase  # noqa: PLC0415
+    except ImportError as error:
+        raise JournalError(
+            f"the journal {server} cannot be opened: {error.name} is not installed; install "
+            "vergewatch[postgres]"
+        ) from None
+    return PostgresDatabase(server) if seconds is None else PostgresDatabase(server, seconds)
 
 
 def _replaced_before(before: datetime) -> ColumnElement[bool]:

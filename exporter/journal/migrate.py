@@ -1,11 +1,12 @@
 """
 ``python -m exporter.journal.migrate``: upgrade the tables of a journal to the current revision.
 
-Reads the database's URL from stdin; the last line of stderr is the error. It is a process of its
-own because Alembic needs 10 MiB, which the daemon would keep for good.
+Reads the arguments of `main` from stdin, as JSON; the last line of stderr is the error. It is a
+process of its own because Alembic needs 10 MiB, which the daemon would keep for good.
 """
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -15,20 +16,33 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from exporter.errors import JournalError
+from exporter.journal import schema
 from exporter.journal.database import Database
+from exporter.journal.journal import postgres_database
+from exporter.journal.place import PostgresServer, is_postgres
+from exporter.journal.sqlite_database import SQLiteDatabase
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE = 600.0
+"""Seconds that an upgrade may take."""
 
 
-async def main(url: str) -> None:
+async def main(address: str, password: str | None = None) -> None:
     """
-    Upgrade the database at *url* in one transaction.
+    Upgrade a database in one transaction.
+
+    Args:
+        address: The path of its SQLite file, which the caller has locked, or its URL.
 
     Raises:
         JournalError: The upgrade failed and changed nothing.
 
     """
-    database = Database(url)
+    database: Database
+    if is_postgres(address):
+        database = postgres_database(PostgresServer(address, lambda: password), seconds=UPGRADE)
+    else:
+        database = SQLiteDatabase(Path(address))
     try:
         await database.write(_upgrade)
     except CommandError as error:
@@ -38,6 +52,7 @@ async def main(url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    schema.lock(connection)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -46,6 +61,6 @@ def _upgrade(connection: Connection) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.stdin.read()))
+        asyncio.run(main(*json.load(sys.stdin)))
     except JournalError as error:
         sys.exit(str(error))

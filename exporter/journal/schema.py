@@ -1,6 +1,6 @@
 """The revision of a journal's tables: new journals are created, later ones refused."""
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert, inspect, select
 
 from exporter.errors import JournalError
 from exporter.journal.tables import METADATA
@@ -10,12 +10,21 @@ REVISION = "0002"
 
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
+ADVISORY_LOCK = 0x7665726765  # "verge"
+"""The key of the lock on a PostgreSQL database."""
+
 
 def revision(connection: Connection) -> str | None:
     """Return the revision of the tables; None if there are none."""
     if not inspect(connection).has_table(VERSION.name):
         return None
     return connection.execute(select(VERSION.c.version_num)).scalar_one_or_none()
+
+
+def lock(connection: Connection) -> None:
+    """Let no other process create or upgrade the tables until the end of the transaction."""
+    if connection.dialect.name == "postgresql":  # SQLite's transactions begin with a lock
+        connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
 
 def prepare(connection: Connection, place: str) -> bool:
@@ -29,6 +38,7 @@ def prepare(connection: Connection, place: str) -> bool:
         JournalError: A newer version of Vergewatch wrote the journal.
 
     """
+    lock(connection)
     found = revision(connection)
     if found is None:
         METADATA.create_all(connection, checkfirst=False)

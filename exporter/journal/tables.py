@@ -30,6 +30,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.types import TypeEngine
 
 METADATA = MetaData()
+_ESCAPE = "\x1a"
 DIAGNOSIS_COLUMNS = ("kind", "cause", "detail", "template")
 
 
@@ -65,6 +66,26 @@ class UTCDateTime(TypeDecorator[datetime]):
         return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+class EscapedText(TypeDecorator[str]):
+    """A text without the NUL characters that PostgreSQL refuses and that names of VMs may have."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        if value is None or not ("\0" in value or _ESCAPE in value):
+            return value
+        return value.replace(_ESCAPE, f"{_ESCAPE}1").replace("\0", f"{_ESCAPE}0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        if value is None or _ESCAPE not in value:
+            return value
+        return value.replace(f"{_ESCAPE}0", "\0").replace(f"{_ESCAPE}1", _ESCAPE)
+
+
+TEXT = Text().with_variant(EscapedText(), "postgresql")
+
+
 class UnixTime(TypeDecorator[datetime]):
     """A time as Unix seconds, for rows that should be short."""
 
@@ -92,15 +113,15 @@ def _epoch() -> Column[Any]:
 def _vm_columns() -> list[Column[Any]]:
     return [
         _id(),
-        Column("system", Text, nullable=False),
-        Column("uuid", Text, nullable=False),
+        Column("system", TEXT, nullable=False),
+        Column("uuid", TEXT, nullable=False),
         Column("vm_key", BigInteger, nullable=False),
-        Column("name", Text, nullable=False),
+        Column("name", TEXT, nullable=False),
     ]
 
 
 def _diagnosis_columns(*, nullable: bool) -> list[Column[Any]]:
-    return [Column(name, Text, nullable=nullable) for name in DIAGNOSIS_COLUMNS]
+    return [Column(name, TEXT, nullable=nullable) for name in DIAGNOSIS_COLUMNS]
 
 
 def _event_table(name: str, *columns: Column[Any]) -> Table:
@@ -122,7 +143,7 @@ def _event_table(name: str, *columns: Column[Any]) -> Table:
 systems = Table(
     "systems",
     METADATA,
-    Column("system", Text, primary_key=True),
+    Column("system", TEXT, primary_key=True),
     Column("watched", Float, nullable=False),
     Column("time", UTCDateTime, nullable=False),
     Column("clock", Float),
@@ -132,40 +153,40 @@ systems = Table(
 cases = Table(
     "cases",
     METADATA,
-    Column("system", Text, primary_key=True),
-    Column("uuid", Text, primary_key=True),
-    Column("case_json", Text, nullable=False),
+    Column("system", TEXT, primary_key=True),
+    Column("uuid", TEXT, primary_key=True),
+    Column("case_json", TEXT, nullable=False),
 )
 
 log_templates = Table(
     "log_templates",
     METADATA,
-    Column("system", Text, primary_key=True),
-    Column("template", Text, primary_key=True),
-    Column("example", Text, nullable=False),
+    Column("system", TEXT, primary_key=True),
+    Column("template", TEXT, primary_key=True),
+    Column("example", TEXT, nullable=False),
     Column("sightings", JSON, nullable=False),
     Column("marks", Integer, nullable=False),
-    Column("last_mark", Text, nullable=False),
+    Column("last_mark", TEXT, nullable=False),
     Column("blocked", Integer, nullable=False),
 )
 
 changes = _event_table(
     "changes",
     *_diagnosis_columns(nullable=True),
-    Column("before", Text),
-    Column("after", Text),
-    Column("word", Text, nullable=False),
-    Column("started_by", Text, nullable=False),
+    Column("before", TEXT),
+    Column("after", TEXT),
+    Column("word", TEXT, nullable=False),
+    Column("started_by", TEXT, nullable=False),
 )
 
 decisions = _event_table(
     "decisions",
     *_diagnosis_columns(nullable=False),
-    Column("state", Text, nullable=False),
-    Column("action", Text),
-    Column("failed_guard", Text),
-    Column("mode", Text, nullable=False),
-    Column("guard_results", Text, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("action", TEXT),
+    Column("failed_guard", TEXT),
+    Column("mode", TEXT, nullable=False),
+    Column("guard_results", TEXT, nullable=False),
     _epoch(),
 )
 
@@ -173,16 +194,16 @@ intents = Table(
     "intents",
     METADATA,
     *_vm_columns(),
-    Column("action", Text, nullable=False),
+    Column("action", TEXT, nullable=False),
     Column("decision", BigInteger, ForeignKey("decisions.id"), nullable=False),
     Column("prepared_at", Float, nullable=False),
     Column("prepared_time", UTCDateTime, nullable=False),
     Column("sent_at", Float),
     Column("sent_position", JSON(none_as_null=True)),
     Column("deadline", Float, nullable=False),
-    Column("reply", Text),
-    Column("detail", Text, nullable=False),
-    Column("outcome", Text),
+    Column("reply", TEXT),
+    Column("detail", TEXT, nullable=False),
+    Column("outcome", TEXT),
     Column("closed_time", UTCDateTime),
     Column("extended", Boolean, nullable=False),
     Column("time_to_service_seconds", Float),
@@ -206,7 +227,7 @@ history_polls = Table(
     "history_polls",
     METADATA,
     _id(),
-    Column("system", Text, nullable=False),
+    Column("system", TEXT, nullable=False),
     Column("at", Float, nullable=False),
     Column("time", UnixTime, nullable=False),
     Column("lag_seconds", Float, nullable=False),
@@ -214,10 +235,10 @@ history_polls = Table(
     Column("every_seconds", Float, nullable=False),
     Column("began", Float),
     Column("clock", Float),
-    Column("problem", Text, nullable=False),
+    Column("problem", TEXT, nullable=False),
     Column("tags_read", Boolean, nullable=False),
     Column("log_positions", JSON(none_as_null=True)),
-    Column("log_problem", Text, nullable=False),
+    Column("log_problem", TEXT, nullable=False),
     Column("log_complete", Boolean, nullable=False),
     Column("random_numbers", JSON(none_as_null=True)),
 )
@@ -227,12 +248,12 @@ history_facts = Table(
     "history_facts",
     METADATA,
     _id(),
-    Column("system", Text, nullable=False),
+    Column("system", TEXT, nullable=False),
     Column("at", Float, nullable=False),
     Column("time", UnixTime, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("value", Text),
+    Column("kind", TEXT, nullable=False),
+    Column("key", TEXT, nullable=False),
+    Column("value", TEXT),
     Index("history_facts_by_key", "system", "kind", "key", "id"),
 )
 
@@ -240,25 +261,25 @@ history_rows = Table(
     "history_rows",
     METADATA,
     _id(),
-    Column("system", Text, nullable=False),
+    Column("system", TEXT, nullable=False),
     Column("time", UnixTime, nullable=False),
-    Column("row_json", Text, nullable=False),
+    Column("row_json", TEXT, nullable=False),
 )
 
 commands = Table(
     "commands",
     METADATA,
     _id(),
-    Column("system", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("system", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("owner", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
     Column("at", Float, nullable=False),
     Column("time", UTCDateTime, nullable=False),
     Column("until", Float),
-    Column("uuid", Text),
-    Column("template", Text),
-    Column("means", Text),
+    Column("uuid", TEXT),
+    Column("template", TEXT),
+    Column("means", TEXT),
     Column("question", BigInteger),
     _epoch(),
     Index("commands_by_system", "system", "id"),
@@ -268,8 +289,8 @@ commands = Table(
 leases = Table(
     "leases",
     METADATA,
-    Column("system", Text, primary_key=True),
-    Column("holder", Text, nullable=False),
+    Column("system", TEXT, primary_key=True),
+    Column("holder", TEXT, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("until", UTCDateTime, nullable=False),
 )

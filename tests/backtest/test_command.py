@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from exporter.cli.main import full_command
 from exporter.errors import ConfigError, JournalError
 from exporter.journal.history import JournalFile, read_history
-from exporter.journal.journal import FILE, Journal
+from exporter.journal.journal import Journal
+from exporter.journal.sqlite_database import FILE
 from tests.backtest.recorded import KEY, HistoryJournal
 from tests.fakes import START
 from tests.recovery.archive import RecordingJournal, journal_on_disk
@@ -191,9 +192,19 @@ def test_another_file_is_an_error(tmp_path: Path) -> None:
         JournalFile(str(file))
 
 
-def test_a_database_without_its_driver_is_an_error() -> None:
-    with pytest.raises(JournalError, match="no driver"):
-        JournalFile("oracle+nosuchdriver://u:secret@host/db")
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("oracle://u@host/db", "is not a URL such as postgresql"),
+        ("postgresql://u:secret@host/db", "contains a password"),
+        ("postgresql://u@host", "names no database"),
+    ],
+)
+def test_a_url_of_no_postgresql_database_is_an_error(url: str, problem: str) -> None:
+    with pytest.raises(JournalError, match=problem) as caught:
+        JournalFile(url)
+
+    assert "secret" not in str(caught.value)
 
 
 async def test_an_older_journal_says_that_it_must_be_upgraded(

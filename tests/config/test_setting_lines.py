@@ -70,7 +70,8 @@ def test_no_secret_is_shown(place: tuple[str, ...]) -> None:
     inner: Any = given
     for step in place[:-1]:
         inner = inner[step]
-    inner |= needs.get(place[-1], {})
+    if place[0] != "journal":
+        inner |= needs.get(place[-1], {})
     if place[0] == "systems":
         system = {"url": URL, **given["systems"]}
         if place[-1] not in ("api_key", "password"):

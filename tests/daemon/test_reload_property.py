@@ -317,7 +317,14 @@ def candidates(place: Place, value: Any, folder: Path) -> Iterator[Any]:
         yield str(folder / "login") if place[-1].endswith("file") else "ada:secret"
     yield str(folder / "pem")
     yield from words(Settings.model_json_schema())
-    yield from (":1234", "/m", "http://127.0.0.1:4", 'max(up{vm="{{vm}}"}[{{window}}])', "x")
+    yield from (
+        ":1234",
+        "/m",
+        "http://127.0.0.1:4",
+        "postgresql://u@127.0.0.1/db",
+        'max(up{vm="{{vm}}"}[{{window}}])',
+        "x",
+    )
     yield from (
         [{"names": ["x"], "policy": "no"}],
         [{"names": ["x"], "query": QUERY}],

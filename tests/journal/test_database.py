@@ -1,7 +1,6 @@
 """Work in the threads of the database: in order, and never left half done by its caller."""
 
 import asyncio
-import sqlite3
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -10,11 +9,12 @@ import pytest
 from sqlalchemy import Connection
 
 from exporter.errors import JournalError
-from exporter.journal import journal as journal_module
+from exporter.journal import sqlite_database
 from exporter.journal.journal import Journal, open_journal
 from exporter.journal.lock import Lock
 from tests.daemon_process import REAL_TIME
 from tests.fakes import FakeClock, settle
+from tests.journal.conftest import Other
 from tests.journal.examples import CASE, COMMAND, SYSTEM, poll_record
 
 
@@ -78,7 +78,7 @@ async def test_reads_do_not_wait_for_a_write(journal: Journal, held: Held) -> No
 
 
 async def test_close_waits_for_the_writes_before_it_and_refuses_others(
-    journal: Journal, held: Held, other_connection: sqlite3.Connection
+    journal: Journal, held: Held, other: Other
 ) -> None:
     store = journal.store(SYSTEM)
     waiting = asyncio.create_task(store.save_command(COMMAND))
@@ -93,7 +93,7 @@ async def test_close_waits_for_the_writes_before_it_and_refuses_others(
     await closing
 
     await waiting
-    assert other_connection.execute("SELECT count(*) FROM commands").fetchone() == (1,)
+    assert await other.execute("SELECT count(*) FROM commands") == [(1,)]
 
 
 async def test_transactions_of_one_kind_use_one_thread(journal: Journal) -> None:
@@ -110,14 +110,14 @@ async def test_transactions_of_one_kind_use_one_thread(journal: Journal) -> None
 async def test_cancelled_opening_holds_no_lock(
     directory: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, began, go_on = journal_module._lock, threading.Event(), threading.Event()
+    lock, began, go_on = sqlite_database._lock, threading.Event(), threading.Event()
 
     def lock_slowly(place: Path) -> Lock:
         began.set()
         go_on.wait()
         return lock(place)
 
-    monkeypatch.setattr(journal_module, "_lock", lock_slowly)
+    monkeypatch.setattr(sqlite_database, "_lock", lock_slowly)
     opening = asyncio.create_task(open_journal(directory, clock))
     while not began.is_set():
         await REAL_TIME.sleep(0.01)

@@ -2,12 +2,15 @@
 
 import sqlite3
 
+import asyncpg
 import msgspec
 import pytest
 
 from exporter.errors import IntentOpenError, JournalError
 from exporter.journal.journal import Journal
+from exporter.journal.tables import intents
 from exporter.recovery.model.cases import Action, Intent, Outcome
+from tests.journal.conftest import Other
 from tests.journal.examples import (
     CONFIRMED,
     DECISION,
@@ -53,21 +56,16 @@ async def test_open_intents_of_other_vms_and_systems_are_accepted(journal: Journ
     await journal.store(SYSTEM).prepare(replace(INTENT, uuid="another"), number)
 
 
-async def test_unique_index_refuses_a_second_open_intent(
-    journal: Journal, other_connection: sqlite3.Connection
-) -> None:
+async def test_unique_index_refuses_a_second_open_intent(journal: Journal, other: Other) -> None:
     intent = await begin(journal)
-    columns = [
-        row[1] for row in other_connection.execute("PRAGMA table_info(intents)") if row[1] != "id"
-    ]
-    names = ", ".join(columns)
+    names = ", ".join(f'"{column.name}"' for column in intents.columns if column.name != "id")
     copy = f"INSERT INTO intents ({names}) SELECT {names} FROM intents"  # noqa: S608
 
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        other_connection.execute(copy)
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.UniqueViolationError)):
+        await other.execute(copy)
 
     await journal.store(SYSTEM).update(replace(intent, outcome=Outcome.ABANDONED))
-    other_connection.execute(copy)
+    await other.execute(copy)
 
 
 async def test_intent_without_its_decision_is_refused(journal: Journal) -> None:
@@ -134,11 +132,9 @@ async def test_update_from_another_system_is_refused(journal: Journal) -> None:
         await journal.store(OTHER_SYSTEM).update(replace(intent, **CONFIRMED))
 
 
-async def test_id_of_a_deleted_intent_is_not_reused(
-    journal: Journal, other_connection: sqlite3.Connection
-) -> None:
+async def test_id_of_a_deleted_intent_is_not_reused(journal: Journal, other: Other) -> None:
     intent = await begin(journal)
-    other_connection.execute("DELETE FROM intents")
+    await other.execute("DELETE FROM intents")
 
     again = await begin(journal)
 

@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import JournalError
-from exporter.journal.journal import LOCK, Journal, open_journal
+from exporter.journal.journal import Journal, open_journal
+from exporter.journal.sqlite_database import LOCK
 from exporter.recovery.model.cases import Outcome
 from tests.fakes import FakeClock
 from tests.journal.examples import SYSTEM, poll_record
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(directory: Path) -> Path:
+    return directory
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """What recovery wrote is read back unchanged, also by a later process."""
 
 from datetime import timedelta, timezone
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal, open_journal
+from exporter.journal.place import Place
 from exporter.journal.writer import REMEMBERED_SECONDS
 from exporter.recovery.model.cases import Reply, Spent
 from exporter.recovery.model.commands import Command, CommandKind
@@ -39,8 +39,8 @@ async def test_saved_state_of_a_new_system_is_empty(journal: Journal) -> None:
     assert saved == SavedState(cases=[], open_actions=[], spent=[], commands=[])
 
 
-async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock) -> None:
-    journal = await open_journal(directory, clock)
+async def test_saved_state_survives_a_restart(place: Place, clock: FakeClock) -> None:
+    journal = await open_journal(place, clock)
     store = journal.store(SYSTEM)
     await store.save_poll(poll_record(cases=[CASE], changes=[CHANGE], templates=[TEMPLATE]))
     number = await store.save_decision(DECISION)
@@ -49,7 +49,7 @@ async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock)
     await store.save_command(COMMAND)
 
     await journal.close()
-    journal = await open_journal(directory, clock)
+    journal = await open_journal(place, clock)
 
     saved = await journal.store(SYSTEM).load()
     assert saved == SavedState(
@@ -318,6 +318,17 @@ async def test_times_are_stored_in_utc(journal: Journal) -> None:
 async def test_time_without_a_zone_is_refused(journal: Journal) -> None:
     with pytest.raises(JournalError, match="cannot store this value"):
         await journal.store(SYSTEM).save_poll(poll_record(time=START.replace(tzinfo=None)))
+
+
+async def test_nul_characters_are_read_back(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    written = [replace(COMMAND, reason=text) for text in ("a\0b", "\x1a", "\x1a0\0", "\\u0000")]
+    for command in written:
+        await store.save_command(command)
+    await store.save_poll(poll_record(changes=[replace(CHANGE, uuid="\0")]))
+
+    assert (await store.load()).commands == written
+    assert [change.uuid for change in await journal.changes(SYSTEM, "\0")] == ["\0"]
 
 
 async def test_invalid_unicode_is_refused_and_later_writes_succeed(journal: Journal) -> None:

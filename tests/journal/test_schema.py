@@ -14,9 +14,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from exporter.errors import JournalError
-from exporter.journal.journal import FILE, open_journal
+from exporter.journal.journal import open_journal
 from exporter.journal.migrate import MIGRATIONS
 from exporter.journal.schema import REVISION
+from exporter.journal.sqlite_database import FILE
 from exporter.journal.tables import METADATA
 from tests.daemon_process import REAL_TIME
 from tests.fakes import FakeClock

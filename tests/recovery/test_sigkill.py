@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.journal.journal import FILE
+from exporter.journal.sqlite_database import FILE
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator import FaultInjector, Simulator, Timings, create_world

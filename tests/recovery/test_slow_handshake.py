@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from exporter.journal.journal import FILE
+from exporter.journal.sqlite_database import FILE
 from exporter.simulator import FaultInjector, Simulator, Timings, create_world
 from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from exporter.simulator.world.machines import VM

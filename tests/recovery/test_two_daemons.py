@@ -8,7 +8,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from exporter.journal.journal import FILE
+from exporter.journal.sqlite_database import FILE
 from exporter.simulator import Simulator, Timings, create_world
 from tests.daemon_process import REAL_TIME, Daemon, running
 

@@ -6,7 +6,7 @@ import structlog
 from msgspec.structs import replace
 
 from exporter.clock import Clock
-from exporter.errors import JournalError
+from exporter.errors import JournalError, JournalLostError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import NO_HISTORY, HistoryRecord
@@ -57,7 +57,7 @@ class JournalWriter:
 
         """
         if self._store is None:
-            raise JournalError(self.problem or NOT_OPEN)
+            raise JournalError(self.problem)
         return self._store
 
     async def open(self) -> SavedState | None:
@@ -77,11 +77,6 @@ class JournalWriter:
         """Close the journal after *error*; opening it again recovers an action half written."""
         self._failed(error)
         self._store = None
-
-    def stand_by(self) -> None:
-        """Close the journal because another replica writes it."""
-        self._store, self.problem = None, ""
-        self._pending.clear()
 
     def add(self, decision: Decision) -> None:
         """Write *decision*, which leads to no action, with the next poll record."""
@@ -143,6 +138,8 @@ class JournalWriter:
         return True
 
     def _failed(self, error: JournalError) -> None:
+        if isinstance(error, JournalLostError):
+            self._store = None
         if self.problem != str(error):
             log.error("journal.failed", error=str(error), consequence="recovery takes no action")
         self.problem = str(error)

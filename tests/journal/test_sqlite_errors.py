@@ -1,4 +1,4 @@
-"""Database errors: the message names the cause, and no committed row is lost."""
+"""Errors of SQLite: the message names the cause, and no committed row is lost."""
 
 import asyncio
 import os
@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Connection
 
 from exporter.errors import JournalError
-from exporter.journal.journal import FILE, Journal, open_journal
+from exporter.journal.journal import Journal, open_journal
+from exporter.journal.sqlite_database import FILE
 from tests.fakes import FakeClock, settle
 from tests.journal.examples import CASE, CHANGE, COMMAND, DECISION, INTENT, SYSTEM, poll_record
 
@@ -24,6 +25,11 @@ OLD = poll_record(cases=[CASE], changes=[CHANGE])
 NEW = poll_record(
     watched=2000.0, cases=[replace(CASE, attempts=9)], gone=["b"], changes=[CHANGE, CHANGE]
 )
+
+
+@pytest.fixture
+def place(directory: Path) -> Path:
+    return directory
 
 
 def check_message(error: JournalError, directory: Path, reason: str) -> None:
