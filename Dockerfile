@@ -16,7 +16,7 @@ RUN python -m venv --without-pip /opt/vergewatch \
  && pip --python /opt/vergewatch/bin/python install --no-compile \
         --require-hashes --only-binary :all: -r deploy/requirements.txt
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 # Compiled here, because the file system may be read-only; unchecked, because times of files may be lost.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \

@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -74,6 +74,7 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 	@sh -n deploy/systemd/vergewatch
 	@sh -n deploy/fetch-promtool-3
 	@$(BIN)/python -c "$$READ_YAML" $(YAML)
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	@if command -v promtool >/dev/null; then \
 	    promtool check config --syntax-only deploy/compose/prometheus.yml >/dev/null; fi
 	@if command -v systemd-analyze >/dev/null; then $(verify-unit); fi
@@ -114,6 +115,12 @@ docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@for page in docs/metrics.md docs/settings.md docs/recovery.md docs/doctor.md docs/openapi.json \
 	        docs/commands.md docs/vergewatch.1; do \
 	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
+
+# BASE names another base image than the Dockerfile; BASE=debian makes one and needs no registry.
+BASE ?=
+image: PROGRAMS := buildah podman runc $(if $(filter debian,$(BASE)),mmdebstrap)
+image: $(RUNTIME) programs ## Build the container image and test it
+	@$(BIN)/python -m tests.image $(BASE)
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt

@@ -8,7 +8,7 @@ loops take a `Clock`, so that a test runs an hour of polling in milliseconds.
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -38,3 +38,22 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 - the one place
+
+
+class Moment(NamedTuple):
+    """A time by both clocks."""
+
+    monotonic: float
+    """Stops while the machine sleeps."""
+    unix: float
+    """Can be set."""
+
+
+def moment(clock: Clock) -> Moment:
+    """Return the present time by both clocks."""
+    return Moment(clock.monotonic(), clock.now().timestamp())
+
+
+def seconds_between(then: Moment, now: Moment) -> float:
+    """Return the time from *then* to *now*, by whichever clock saw more of it."""
+    return max(now.monotonic - then.monotonic, now.unix - then.unix)

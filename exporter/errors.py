@@ -39,6 +39,14 @@ class IntentOpenError(JournalError):
     """The VM has an open action."""
 
 
+class LimitReachedError(JournalError):
+    """The actions in the journal leave no room for another one."""
+
+
+class LeaseLostError(JournalError):
+    """The replica does not lead recovery, so it writes nothing."""
+
+
 class VergeOSError(VergewatchError):
     """A failed request to VergeOS: the poll of this table fails, and its last good rows stay."""
 

@@ -414,3 +414,47 @@ class Retried(msgspec.Struct, frozen=True, gc=False):
     """Whether VergeOS refused the credentials; else there is nothing to try again."""
     in_seconds: float | None
     """When they are tried again; None if they were not refused."""
+
+
+RELOAD_PATH = "/-/reload"
+
+
+class ReloadResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``POST /-/reload``, in JSON where the request accepts it: names of settings."""
+
+    applied: tuple[str, ...]
+    """They have changed and are in force."""
+    needs_restart: tuple[str, ...]
+    """They have changed since the start and are not in force."""
+    problem: str
+    """What of the configuration is not in force, in sentences; empty if all of it is."""
+
+    @property
+    def text(self) -> str:
+        """Return the response in lines."""
+        applied = f"applied {', '.join(self.applied)}" if self.applied else ""
+        return "\n".join(filter(None, ("reloaded", applied, self.problem)))
+
+
+LISTEN_FILE = "listen.json"
+"""In the state directory: a `DaemonAddress`."""
+
+
+class DaemonAddress(msgspec.Struct, frozen=True, gc=False):
+    """Where the running daemon listens, for commands on the same machine."""
+
+    host: str
+    """Empty for all addresses."""
+    port: int
+    tls: bool
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Return the URL by which this machine reaches it."""
+        host = "localhost" if self.host in EVERY_ADDRESS else self.host
+        name = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls else 'http'}://{name}:{self.port}"
+
+
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on

@@ -9,7 +9,7 @@ from exporter.recovery.model.cases import Case, Intent, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.platform_log import PositionRead
-from exporter.recovery.model.ports import PollRecord, SavedState
+from exporter.recovery.model.ports import NoRoom, PollRecord, SavedState
 
 
 class ReplayStore:
@@ -59,18 +59,24 @@ class ReplayStore:
         self.decisions.append(decision)
         return len(self.decisions)
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:  # noqa: ARG002 - the port's
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:  # noqa: ARG002 - the port's
         if any(one.uuid == intent.uuid and one.outcome is None for one in self.intents.values()):
             raise IntentOpenError(intent.name)
         intent = replace(intent, id=len(self.intents) + 1)
         self.intents[intent.id] = intent
         return intent
 
-    async def update(self, intent: Intent, /) -> None:
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:  # noqa: ARG002
         self.intents[intent.id] = intent
 
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
         """Keep nothing: no Prometheus is asked."""
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        return ()
+
+    async def take_commands(self, at: float, /) -> Sequence[Command]:  # noqa: ARG002 - the port's
+        return ()
 
     async def save_command(self, command: Command, /) -> None:
         self._commands.append(command)

@@ -264,7 +264,7 @@ def _write_name(
     """
     url = resolved.system.url
     name, note = _name(resolved, identity)
-    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
+    version = f"  VergeOS {escape(identity.version)}" if identity and identity.version else ""
     write(f"[bold]{escape(name or url)}[/]{version}" + f"  {escape(url)}" * bool(name))
     if note and not quietly:
         write(f"  [yellow]{escape(note)}[/]")

@@ -16,7 +16,7 @@ import msgspec
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.doctor.responses import DOCTOR_PATH, DoctorQuery, DoctorResponse
 from exporter.errors import ConfigError, UnavailableError
-from exporter.model import Retried, RetryBody
+from exporter.model import RELOAD_PATH, ReloadResponse, Retried, RetryBody
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
 from exporter.recovery.report.explain import Explanation
@@ -115,6 +115,10 @@ class DaemonClient:
     def retry(self, system: str) -> Retried:
         path = f"/api/v1/systems/{quote(system, safe='')}/retry"
         return self._exchange("POST", path, Retried, self._command_headers(), RetryBody())
+
+    def reload(self) -> ReloadResponse:
+        headers = {"Accept": b"application/json", "Content-Length": b"0"}
+        return self._exchange("POST", RELOAD_PATH, ReloadResponse, headers)
 
     def _command_headers(self) -> dict[str, bytes]:
         return {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.cli.daemon_url import DEFAULT_URL, Url
 from exporter.cli.times import Utc
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def doctor(
     system: Annotated[
         str | None, typer.Argument(metavar="SYSTEM", help="Name of one system. Default: all.")
     ] = None,
-    url: Annotated[
-        str, typer.Option("--url", metavar="URL", envvar=URL_VARIABLE, help="URL of the daemon.")
-    ] = DEFAULT_URL,
+    url: Url = DEFAULT_URL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
     utc: Utc = False,
 ) -> None:

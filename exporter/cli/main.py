@@ -336,12 +336,13 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, doctor, recovery, retry, vms
+    from exporter.cli import backtest, doctor, recovery, reload, retry, vms
 
     command.command()(doctor.doctor)
     command.command()(vms.vms)
     command.command()(recovery.explain)
     command.command()(retry.retry)
+    command.command()(reload.reload)
     command.command()(backtest.backtest)
     command.add_typer(recovery.commands)
     return command

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.cli.daemon_url import DEFAULT_URL, Url
 from exporter.cli.times import Utc
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
@@ -44,9 +44,6 @@ commands = typer.Typer(
 
 VM = Annotated[
     str, typer.Argument(metavar="VM", help="Name, key or UUID of the VM, or key:KEY or name:NAME.")
-]
-Url = Annotated[
-    str, typer.Option("--url", metavar="URL", envvar=URL_VARIABLE, help="URL of the daemon.")
 ]
 System = Annotated[
     str | None,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from exporter.cli.daemon_url import DEFAULT_URL
-from exporter.cli.recovery import AsJson, TokenFile, Url
+from exporter.cli.daemon_url import DEFAULT_URL, Url
+from exporter.cli.recovery import AsJson, TokenFile
 
 
 def retry(

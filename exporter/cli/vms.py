@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
+from exporter.cli.daemon_url import DEFAULT_URL, Url
 from exporter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def vms(
         bool, typer.Option("--json", help="Print every VM that fits as JSON.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every VM that fits as CSV.")] = False,
-    url: Annotated[
-        str, typer.Option("--url", metavar="URL", envvar=URL_VARIABLE, help="URL of the daemon.")
-    ] = DEFAULT_URL,
+    url: Url = DEFAULT_URL,
 ) -> None:
     """
     List VMs, the ones that are down first.

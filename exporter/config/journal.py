@@ -25,6 +25,10 @@ class JournalSettings(BaseModel):
     """A file with the password; each new connection uses the file as it is then. Default:
     `journal_password` in `secrets_dir`, if it exists; else `PGPASSWORD` and `PGPASSFILE` apply."""
 
+    replica: str = ""
+    """Name of this replica, which no other replica has. Default: the name of its host. Only with a
+    `url`: replicas share the journal, and one of them leads."""
+
     @model_validator(mode="after")
     def _one_password(self) -> "JournalSettings":
         check_alternatives(self, "password")

@@ -19,14 +19,16 @@ from exporter.collectors.registry import FAMILIES
 from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.console.status_line import status_line
 from exporter.daemon.address_file import published
 from exporter.daemon.facts import Facts, RecentLag
 from exporter.daemon.guest_discovery import GuestDiscovery
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
+from exporter.daemon.systemd import notify, notify_status_forever
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.vendor_page import VendorPage
-from exporter.daemon.watchdog import ending_when_hung, measure_lag_forever, notify
+from exporter.daemon.watchdog import ending_when_hung, measure_lag_forever
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
@@ -137,6 +139,11 @@ async def _run_until(
         async with serving(app, listen, ssl_context=tls, clock=clock, refused=refused) as address:
             tasks = [
                 parts.create_task(measure_lag_forever(clock, lag.observe)),
+                parts.create_task(
+                    notify_status_forever(
+                        clock, lambda: status_line(systems.reports(), reload.problem)
+                    )
+                ),
                 parts.create_task(alerting.run(systems.reports)),
                 parts.create_task(journal.tidy_forever()),
                 parts.create_task(files.run()),
@@ -242,4 +249,4 @@ def ready(parts: asyncio.TaskGroup, reload: Reload) -> Iterator[None]:
             yield
         finally:
             log.info("daemon.stopping")
-            notify("STOPPING=1")
+            notify("STOPPING=1\nSTATUS=Stopping.")

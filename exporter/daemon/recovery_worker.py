@@ -1,6 +1,7 @@
 """The journal's handle, and the task that runs recovery beside polling."""
 
 import asyncio
+import socket
 from collections import deque
 from datetime import timedelta
 from importlib import import_module
@@ -17,10 +18,11 @@ from exporter.executor import run_in_thread
 from exporter.model import PollResult
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import DAY, HOUR
-from exporter.recovery.model.ports import JournalStore
 
 if TYPE_CHECKING:
     from exporter.journal.journal import Journal
+    from exporter.journal.lease import Lease
+    from exporter.journal.writer import SystemJournal
 
 log = structlog.get_logger()
 
@@ -40,6 +42,9 @@ class JournalHandle:
     ) -> None:
         self.directory = directory(settings)
         self._place = journal_place(database, self.directory)
+        self.is_shared = database.url is not None
+        """Whether other replicas can use it."""
+        self.replica = database.replica or socket.gethostname()
         self.apply(settings)
         self._clock = clock
         self._opening = asyncio.Lock()
@@ -49,7 +54,7 @@ class JournalHandle:
         """Keep records as long as *settings* say; the place stays the same."""
         self.retention = timedelta(days=settings.retention_days)
 
-    async def store(self, system: str) -> JournalStore:
+    async def store(self, system: str) -> "SystemJournal":
         """
         Return the journal of *system*.
 
@@ -57,6 +62,30 @@ class JournalHandle:
             JournalError: The journal cannot be opened.
 
         """
+        return (await self._open()).store(system)
+
+    async def lease(self, system: str) -> "Lease":
+        """
+        Return the lease of *system*, as this replica sees it.
+
+        Raises:
+            JournalError: The journal cannot be opened.
+
+        """
+        return (await self._open()).lease(system, self.replica)
+
+    async def fenced_store(self, system: str, epoch: int) -> "SystemJournal":
+        """
+        Return the journal of *system*, written only while this replica leads in *epoch*.
+
+        Raises:
+            JournalError: The journal cannot be opened.
+
+        """
+        journal = await self._open()
+        return journal.store(system, journal.lease(system, self.replica).fence(epoch))
+
+    async def _open(self) -> "Journal":
         async with self._opening:
             if self.journal is not None and self.journal.is_lost:
                 await self.journal.close()
@@ -65,7 +94,7 @@ class JournalHandle:
                 # Importing it takes half a second: keep that out of the start and the event loop.
                 module = await run_in_thread(import_module, "exporter.journal.journal")
                 self.journal = await module.open_journal(self._place, self._clock)
-            return self.journal.store(system)
+            return self.journal
 
     async def tidy_forever(self) -> None:
         """Delete records older than the retention, an hour after the start and then once a day."""
@@ -101,6 +130,7 @@ class RecoveryWorker:
     def __init__(self, recovery: Recovery) -> None:
         self.recovery = recovery
         self._waiting: deque[PollResult] = deque(maxlen=MAX_WAITING_POLLS)
+        self._leader_changed = False
         self._arrived = asyncio.Event()
 
     def enqueue(self, result: PollResult) -> None:
@@ -108,6 +138,11 @@ class RecoveryWorker:
         if not self.recovery.bug:
             self._waiting.append(result)
             self._arrived.set()
+
+    def leader_changed(self) -> None:
+        """Let recovery begin or cease to lead, once it has processed its present poll."""
+        self._leader_changed = True
+        self._arrived.set()
 
     async def run(self) -> None:
         """
@@ -119,6 +154,9 @@ class RecoveryWorker:
             await self._arrived.wait()
             self._arrived.clear()
             try:
+                if self._leader_changed:
+                    self._leader_changed = False
+                    await self.recovery.follow_leader()
                 while self._waiting:
                     await self.recovery.process(self._waiting.popleft())
             except Exception as error:

@@ -19,9 +19,11 @@ from exporter.console.system_history import SystemHistory
 from exporter.daemon.clients import connect, limits_of
 from exporter.daemon.page_publisher import PagePublisher
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.replica import Replica
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.saved_history import add_saved_history
 from exporter.daemon.secret_watch import SecretWatch, secret_files
+from exporter.daemon.shared_kill_switch import share_kill_switch
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.daemon.vendor_page import VendorPage
@@ -33,6 +35,8 @@ from exporter.polling.plan import Plan
 from exporter.polling.poller import Poller
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.recovery.engine import Recovery
+from exporter.recovery.leadership import ONLY_REPLICA
+from exporter.recovery.model.ports import JournalStore
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -94,7 +98,8 @@ class SystemBuilder:
         else:
             request_memory.resume(ahead=sum(one.requests for one in settings.schedules))
         _share_refusals(settings, clients)
-        worker = self._recovery_worker(settings, clients, sessions[3:], meter, name)
+        replica = self._replica(settings)
+        worker = self._recovery_worker(settings, clients, sessions[3:], meter, name, replica)
         recovery = worker.recovery if worker is not None else None
         publisher = PagePublisher(
             _families(settings),
@@ -124,6 +129,16 @@ class SystemBuilder:
         running = {"poll": poller.run(), "remember requests": request_memory.save_forever()}
         if worker is not None:
             running["recovery"] = worker.run()
+            if replica is not None:
+                running["lease"] = replica.run(
+                    worker.leader_changed, may_lead=lambda: not worker.recovery.bug
+                )
+                running["kill switch"] = share_kill_switch(
+                    replica.name,
+                    worker.recovery.read_kill_switch,
+                    partial(self._journal.fenced_store, system.url, 0),
+                    self._clock,
+                )
             running["saved history"] = add_saved_history(
                 history, worker.recovery, self._journal, self._clock
             )
@@ -139,6 +154,7 @@ class SystemBuilder:
             request_memory,
             name,
             recovery,
+            replica,
             history,
             SecretWatch(secret_files(settings), partial(poller.retry_refused, in_seconds=0.0)),
             self._run(system.url, running),
@@ -171,6 +187,8 @@ class SystemBuilder:
             watched.poller.use(watched.source, plan_of(settings, watched.source))
         if watched.recovery is None or _rules(settings) == _rules(before):
             return watched._replace(settings=settings)
+        if watched.replica is not None:
+            watched.replica.former_seconds = _former_seconds(settings)
         sessions = watched.sessions
         if confirming is not None:
             sessions = (*watched.sessions[:3], *confirming)
@@ -204,6 +222,7 @@ class SystemBuilder:
         to_prometheus: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
         name: SystemName,
+        replica: Replica | None,
     ) -> RecoveryWorker | None:
         """Return the recovery of a system; its own connections never wait for polling."""
         if not settings.recovers:
@@ -213,13 +232,30 @@ class SystemBuilder:
         return RecoveryWorker(
             Recovery(
                 url,
-                lambda: self._journal.store(url),
+                partial(self._store, url, replica),
                 Operations(reader, actor, self._clock),
                 self._recovery_config(settings, to_prometheus, meter, name),
                 self._clock,
                 random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
+                leadership=replica or ONLY_REPLICA,
             )
+        )
+
+    async def _store(self, url: str, replica: Replica | None) -> JournalStore:
+        if replica is None:
+            return await self._journal.store(url)
+        return await self._journal.fenced_store(url, replica.term or 0)
+
+    def _replica(self, settings: ResolvedSystem) -> Replica | None:
+        """Return this replica's part in leading the recovery of a system, if there are others."""
+        if not settings.recovers or not self._journal.is_shared:
+            return None
+        return Replica(
+            self._journal.replica,
+            partial(self._journal.lease, settings.system.url),
+            self._clock,
+            former_seconds=_former_seconds(settings),
         )
 
     def _recovery_config(
@@ -238,6 +274,11 @@ class SystemBuilder:
             silences=self._alerting.silences_of(lambda: name.silenced_names),
             confirmer=next(iter(confirmers), None),
         )
+
+
+def _former_seconds(settings: ResolvedSystem) -> float:
+    """Return how long after the end of its lease the last action of another replica may arrive."""
+    return settings.recovery.limits.reread_age_seconds + settings.api.timeout_seconds
 
 
 def _share_refusals(settings: ResolvedSystem, clients: Sequence[VergeOSClient]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import threading
 import traceback
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import structlog
 
 from exporter.clock import Clock
+from exporter.daemon.systemd import notify
 
 log = structlog.get_logger()
 
@@ -33,24 +33,6 @@ async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]
         await clock.sleep(EVERY_SECONDS)
         observe_lag(max(0.0, clock.monotonic() - before - EVERY_SECONDS))
         notify("WATCHDOG=1")
-
-
-def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
-    """
-    Send *state*, such as ``READY=1``, to systemd, if it started the daemon.
-
-    See sd_notify(3): one datagram to the socket named by ``NOTIFY_SOCKET``.
-    """
-    address = environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):  # Linux' abstract namespace
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
-        try:
-            out.sendto(state.encode(), address)
-        except OSError:
-            return  # the watchdog of systemd detects a missing notification
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import msgspec
 from exporter.config.systems import ResolvedSystem
 from exporter.console.system_history import SystemHistory
 from exporter.daemon.page_publisher import PagePublisher
+from exporter.daemon.replica import Replica
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.secret_watch import SecretWatch
 from exporter.daemon.system_memory import SystemMemory
@@ -36,6 +37,8 @@ class WatchedSystem(NamedTuple):
     request_memory: RequestMemory
     name: SystemName
     recovery: Recovery | None
+    replica: Replica | None
+    """Its part in leading recovery, where replicas share the journal."""
     history: SystemHistory
     secrets: SecretWatch
     tasks: Sequence[asyncio.Task[Any]]
@@ -77,10 +80,12 @@ class WatchedSystem(NamedTuple):
         return min(waits)
 
     async def end(self) -> None:
-        """Stop its tasks, remember its requests, and close its connections."""
+        """Stop its tasks, release its lease, remember its requests, and close its connections."""
         for task in self.tasks:
             task.cancel()
         await asyncio.wait(self.tasks)  # the task group handles their errors
+        if self.replica is not None:
+            await self.replica.end()
         for client in self.clients:
             await client.close()
         self.request_memory.save()

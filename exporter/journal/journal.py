@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -41,7 +41,7 @@ from exporter.journal.tables import (
 from exporter.journal.vm_query import past_of_vm
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
-from exporter.recovery.model.ports import Change, JournalStore
+from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import (
     ActionRecord,
     DecisionRecord,
@@ -49,6 +49,9 @@ from exporter.recovery.model.records import (
     StatusRecords,
     VMPast,
 )
+
+if TYPE_CHECKING:
+    from exporter.journal.lease import Fence, Lease
 
 LIMIT = 100
 """Rows that a query returns by default."""
@@ -82,8 +85,15 @@ class Journal:
         """The file, or the URL without its password."""
         return self._database.place
 
-    def store(self, system: str) -> JournalStore:
-        return SystemJournal(self._database, self._clock, system)
+    def store(self, system: str, fence: "Fence | None" = None) -> SystemJournal:
+        """Return the journal of *system*, written only while *fence* holds."""
+        return SystemJournal(self._database, self._clock, system, fence)
+
+    def lease(self, system: str, replica: str) -> "Lease":
+        """Return the lease of *system*, as *replica* sees it; only in PostgreSQL."""
+        from exporter.journal.lease import Lease  # noqa: PLC0415 - loads the dialect of PostgreSQL
+
+        return Lease(self._database, system, replica)
 
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT

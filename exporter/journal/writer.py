@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from exporter.clock import Clock
-from exporter.errors import IntentOpenError, JournalError
+from exporter.errors import IntentOpenError, JournalError, LimitReachedError
 from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import is_unique_violation
@@ -27,11 +27,15 @@ from exporter.journal.tables import (
     systems,
 )
 from exporter.recovery.model.cases import Intent, Spent
-from exporter.recovery.model.commands import Command
+from exporter.recovery.model.commands import KILL_SWITCH, Command, CommandKind
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import FactKind
+from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.log_templates import TemplateHistory
-from exporter.recovery.model.ports import PollRecord, SavedState
+from exporter.recovery.model.ports import NoRoom, PollRecord, SavedState
+
+if TYPE_CHECKING:
+    from exporter.journal.lease import Fence
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """Of monitored time: the longest window of a restart budget."""
@@ -40,6 +44,10 @@ _PROGRESS = ("sent_at", "sent_position", "deadline", "reply", "detail", "outcome
 """The columns of an intent that may change after it is prepared."""
 
 T = TypeVar("T")
+
+NO_EPOCH = 0
+"""The epoch of a command that waits until the leader takes it."""
+_WAITS = commands.c.epoch == NO_EPOCH
 
 _DELETE_CASE = delete(cases).where(
     cases.c.system == bindparam("of_system"), cases.c.uuid == bindparam("of_uuid")
@@ -51,25 +59,36 @@ _DELETE_TEMPLATE = delete(log_templates).where(
 
 
 class SystemJournal:
-    """The `JournalStore` of one system."""
+    """
+    The `JournalStore` of one system.
 
-    def __init__(self, database: Database, clock: Clock, system: str) -> None:
+    Args:
+        fence: The right of this replica to write; None if no other replica can.
+
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, system: str, fence: "Fence | None" = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._system = system
+        self._fence = fence
 
     async def load(self) -> SavedState:
         return await self._database.read(self._load)
 
     async def save_poll(self, record: PollRecord, /) -> None:
-        await self._database.write(lambda connection: self._save_poll(connection, record))
+        await self._write(lambda connection: self._save_poll(connection, record))
 
     async def save_decision(self, decision: Decision, /) -> int:
-        return await self._database.write(
+        return await self._write(
             lambda connection: self._insert(connection, decisions, rows.decision_to_row(decision))
         )
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(
+        self, intent: Intent, decision: int, no_room: NoRoom = lambda *_: "", /
+    ) -> Intent:
         now = self._clock.now()
         row = rows.to_row(intent) | {
             "decision": decision,
@@ -79,6 +98,7 @@ class SystemJournal:
         del row["id"]  # the database assigns it
 
         def insert_it(connection: Connection) -> int:
+            self._check_room(connection, intent, no_room)
             try:
                 return self._insert(connection, intents, row)
             except IntegrityError as error:
@@ -89,10 +109,10 @@ class SystemJournal:
                     f"in the journal {self._database.place}"
                 ) from None
 
-        number = await self._database.write(insert_it)
+        number = await self._write(insert_it)
         return msgspec.structs.replace(intent, id=number)
 
-    async def update(self, intent: Intent, /) -> None:
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
         row = rows.to_row(intent)
         progress = {name: row[name] for name in _PROGRESS}
         progress["closed_time"] = None if intent.outcome is None else self._clock.now()
@@ -109,7 +129,7 @@ class SystemJournal:
             if done.rowcount == 0:
                 self._check_already_written(connection, intent)
 
-        await self._database.write(update_it)
+        await self._write(update_it, lease_seconds=lease_seconds)
 
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
         this = (
@@ -118,12 +138,106 @@ class SystemJournal:
             intents.c.uuid == intent.uuid,
         )
         measured = update(intents).where(*this).values(time_to_service_seconds=seconds)
-        await self._database.write(lambda connection: connection.execute(measured))
+        await self._write(lambda connection: connection.execute(measured))
 
     async def save_command(self, command: Command, /) -> None:
-        await self._database.write(
-            lambda connection: self._insert(connection, commands, rows.to_row(command))
+        await self._database.write(lambda connection: self._save_command(connection, command))
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        if self._fence is None:
+            return ()
+        return await self._database.read(
+            lambda connection: self._read(connection, commands, Command, _WAITS)
         )
+
+    async def take_commands(self, at: float, /) -> Sequence[Command]:
+        return await self._write(lambda connection: self._take_commands(connection, at))
+
+    async def share_kill_switch(self, replica: str, path: str) -> None:
+        """
+        Write for the leader that the kill switch file of *replica* exists, or no longer does.
+
+        Args:
+            path: Empty if it does not exist.
+
+        """
+        await self._database.write(
+            lambda connection: self._share_kill_switch(connection, replica, path)
+        )
+
+    async def _write(self, work: Callable[[Connection], T], *, lease_seconds: float = 0.0) -> T:
+        """
+        Return the result of *work*, done in one transaction that the fence begins.
+
+        Raises:
+            LeaseLostError: Another replica leads, or this one not for so long still.
+
+        """
+
+        def fenced(connection: Connection) -> T:
+            if self._fence is not None:
+                self._fence.check(connection, seconds=lease_seconds)
+            return work(connection)
+
+        return await self._database.write(fenced)
+
+    def _save_command(self, connection: Connection, command: Command) -> None:
+        row = rows.to_row(command)
+        if self._fence is not None and not self._fence.holds(connection):
+            row |= self._waiting(connection, command)
+        self._insert(connection, commands, row)
+
+    def _waiting(self, connection: Connection, command: Command) -> dict[str, Any]:
+        """Return the columns in which a command differs until the leader takes it."""
+        watched = connection.scalar(
+            select(systems.c.watched).where(systems.c.system == self._system)
+        )
+        at, uuid = watched or 0.0, command.uuid
+        if command.question is not None:
+            asked = (decisions.c.system == self._system, decisions.c.id == command.question)
+            uuid = connection.scalar(select(decisions.c.uuid).where(*asked))
+        until = None if command.until is None else at + command.until - command.at
+        return {"epoch": NO_EPOCH, "at": at, "until": until, "uuid": uuid}
+
+    def _take_commands(self, connection: Connection, at: float) -> list[Command]:
+        waiting = select(commands).where(commands.c.system == self._system, _WAITS)
+        taken = []
+        for row in connection.execute(waiting.order_by(commands.c.id)).mappings().all():
+            until = None if row["until"] is None else at + row["until"] - row["at"]
+            now = {"at": at, "until": until} | self._epoch
+            this = update(commands).where(commands.c.id == row["id"])
+            connection.execute(this.values(now))
+            taken.append(rows.from_row({**row, **now}, Command))
+        return taken
+
+    def _share_kill_switch(self, connection: Connection, replica: str, path: str) -> None:
+        own = commands.c.kind.in_(KILL_SWITCH) & (commands.c.owner == replica)
+        ends = own | (commands.c.kind == CommandKind.ARM)
+        newest = select(commands.c.kind).where(commands.c.system == self._system, ends)
+        kind = connection.scalar(newest.order_by(commands.c.id.desc()).limit(1))
+        was_set = kind == CommandKind.KILL_SWITCH_SET
+        if was_set == bool(path):
+            return
+        given = Command(
+            kind=CommandKind.KILL_SWITCH_SET if path else CommandKind.KILL_SWITCH_REMOVED,
+            owner=replica,
+            reason=path or "the file was removed",
+            at=0.0,
+            time=self._clock.now(),
+        )
+        self._insert(connection, commands, rows.to_row(given) | self._waiting(connection, given))
+
+    def _check_room(self, connection: Connection, intent: Intent, no_room: NoRoom) -> None:
+        """Raise if the actions in the journal leave no room for *intent*."""
+        open_now = select(func.count()).where(
+            intents.c.system == self._system, intents.c.outcome.is_(None)
+        )
+        spent = self._read_spent(connection, intent.prepared_at - DAY)
+        if reason := no_room(connection.scalar(open_now) or 0, spent):
+            raise LimitReachedError(
+                f"no action on the VM {intent.name} ({intent.uuid}) was prepared: the journal "
+                f"{self._database.place} has {reason}"
+            )
 
     def _load(self, connection: Connection) -> SavedState:
         found = connection.execute(select(systems).where(systems.c.system == self._system))
@@ -242,6 +356,10 @@ class SystemJournal:
         )
         return [rows.from_row(row, Spent) for row in found.mappings()]
 
+    @property
+    def _epoch(self) -> dict[str, Any]:
+        return {} if self._fence is None else {"epoch": self._fence.epoch}
+
     def _insert_all(
         self,
         connection: Connection,
@@ -250,12 +368,14 @@ class SystemJournal:
         values: Sequence[T],
     ) -> None:
         if values:
-            new = [{"system": self._system, **convert(value)} for value in values]
+            epoch = self._epoch if "epoch" in table.c else {}
+            new = [{"system": self._system, **epoch, **convert(value)} for value in values]
             connection.execute(insert(table), new)
 
     def _insert(self, connection: Connection, table: Table, row: dict[str, Any]) -> int:
-        """Insert *row*; return its id."""
-        done = connection.execute(insert(table).values(system=self._system, **row))
+        """Insert *row*, of this epoch unless it has another; return its id."""
+        new = {"system": self._system} | self._epoch | row
+        done = connection.execute(insert(table).values(new))
         key = done.inserted_primary_key
         assert key is not None  # noqa: S101 - SQLAlchemy returns it for a single inserted row
         return int(key[0])

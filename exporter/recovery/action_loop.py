@@ -1,17 +1,16 @@
 """Decides on the VMs of one system that are down, and acts on them one after the other."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Moment, moment
 from exporter.errors import JournalError
 from exporter.model import VM
 from exporter.recovery.act.executor import ActionExecutor
 from exporter.recovery.act.journal_writer import JournalWriter
-from exporter.recovery.act.last_look import moment
 from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.act.request import ActionRequest
 from exporter.recovery.confirmations import Confirmations, ServiceWatch
@@ -19,7 +18,7 @@ from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.model.cases import Case, Enrolment, Intent
-from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import FreshVM, Meter, Platform
@@ -140,7 +139,20 @@ class ActionLoop:
         case = await self._diagnosed_again(case)
         return self._decider.objection(case, self._engine.system_facts)
 
-    async def _act(self, case: Case, decision: Decision, read_at: tuple[float, float]) -> None:
+    async def _overruled(self, case: Case, warm_since: float) -> str:
+        """Return why a command that another replica was given forbids an action on *case*."""
+        try:
+            waiting = await self._journal_writer.store.waiting_commands()
+        except JournalError as error:
+            return f"the commands of other replicas cannot be read: {error}"
+        if not waiting:
+            return ""
+        system = self._engine.system_facts
+        after = reduce(ControlState.after, waiting, system.control_state)
+        switch = system.kill_switch or after.kill_switch
+        return forbidden(case, system._replace(control_state=after, kill_switch=switch), warm_since)
+
+    async def _act(self, case: Case, decision: Decision, read_at: Moment) -> None:
         vm = self._engine.state.valid_inventory.vms.get(case.uuid)
         if decision.action is None or vm is None:
             return
@@ -158,6 +170,7 @@ class ActionLoop:
                     self._engine.changing or forbidden(case, self._engine.system_facts, warm_since)
                 ),
                 lambda: self._overtaken(case),
+                lambda: self._overruled(case, warm_since),
             )
             result = await self._executor.carry_out(request)
         except JournalError as error:

@@ -7,6 +7,7 @@ from typing import Unpack
 from exporter.clock import Clock
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.model.commands import (
+    ENDS_A_HOLD,
     NO_LESSON,
     Command,
     CommandDetails,
@@ -65,8 +66,8 @@ class Control:
 
     @property
     def kill_switch(self) -> str:
-        """The path of the kill switch file; empty if it does not exist."""
-        return self._switch or self._read_kill_switch()
+        """The path of the kill switch file, here or on another replica; empty if none exists."""
+        return self._switch or self._read_kill_switch() or self.state.kill_switch
 
     @property
     def fell_back(self) -> str:
@@ -104,7 +105,7 @@ class Control:
         """Put *given* in force; return why recovery warms up after it, empty if it does not."""
         before = self.state
         self.state = before.after(given)
-        ends_a_hold = given.kind in (CommandKind.ARM, CommandKind.RESUME) and self.state != before
+        ends_a_hold = given.kind in ENDS_A_HOLD and self.state != before
         warms_up = ends_a_hold or given.kind is CommandKind.ACCEPT
         return f"{given.kind} by {given.owner}" if warms_up else ""
 

@@ -94,6 +94,11 @@ class Decider:
         self.note(case, self.decision(case, system))  # its guard results now name the question
         return case
 
+    def forget_all(self) -> None:
+        """Forget every decision, because another replica decides."""
+        self._recorded.clear()
+        self.decisions = {}
+
     def forget_ended(self, before: Mapping[str, Case], cases: Mapping[str, Case]) -> None:
         """Forget what is kept of VMs that were deleted or are up again."""
         for uuid in before.keys() - cases.keys():

@@ -14,6 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from exporter.clock import Clock
+from exporter.errors import JournalError
 from exporter.model import PollResult, RecoveryReport
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.open_actions import OpenActions
@@ -26,17 +27,20 @@ from exporter.recovery.decide.readiness import Readiness, ReadinessState, readin
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.history_recorder import RecordedRandom
+from exporter.recovery.leadership import ONLY_REPLICA
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import (
     Command,
     CommandDetails,
     CommandKind,
     ControlState,
+    hold_ended_at,
 )
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
-from exporter.recovery.model.ports import JournalStore, Meter, Platform, Random
+from exporter.recovery.model.ports import JournalStore, Leadership, Meter, Platform, Random
 from exporter.recovery.model.states import DIAGNOSED
+from exporter.recovery.model.views import AnswerRefusedError
 from exporter.recovery.monitored_time import MonitoredTime
 from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
@@ -45,6 +49,7 @@ from exporter.recovery.observe.error_budget import overspent
 from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.lifecycle import cleared
 from exporter.recovery.observe.losses import after_diagnoses
+from exporter.recovery.observe.standby import carried_over, stand_by
 from exporter.recovery.observe.state import (
     CLOCK_JUMPED,
     RecoveryState,
@@ -69,6 +74,7 @@ class Recovery:
         key: The name of the system in the journal: its address, which does not change.
         open_store: Opens the system's part of the journal; called again until it succeeds.
         guards: Replace `GUARDS` in tests.
+        leadership: Tells whether this replica leads.
 
     """
 
@@ -83,14 +89,20 @@ class Recovery:
         random: Random,
         meter: Meter,
         guards: Sequence[Guard] = GUARDS,
+        leadership: Leadership = ONLY_REPLICA,
     ) -> None:
         self.key, self.setup = key, setup
+        self._leadership = leadership
+        self._term: int | None = None
+        """The leadership in which the journal was opened."""
+        self._stands_by = False
         self._platform, self._clock, self._meter = platform, clock, meter
         self._turn = asyncio.Lock()
         self._time = MonitoredTime(clock)
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         recorded_random = RecordedRandom(random)
+        self._open_store = open_store
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -149,7 +161,7 @@ class Recovery:
             state=self.state,
             control_state=self._control.state,
             kill_switch=self._control.kill_switch,
-            journal_problem=self._journal_writer.problem,
+            journal_problem=self._leadership.problem or self._journal_writer.problem,
             open_actions=self._actions.by_vm,
             history=self._actions.history,
             read_only=self._platform.read_only_reason,
@@ -163,7 +175,25 @@ class Recovery:
             confirmer_problem=self._loop.confirmations.problem,
             names_clusters=self._enrolment_cache.names_clusters,
             clusters_problem=self._enrolment_cache.clusters_problem,
+            standby=self._standby,
+            lease_problem=self._leadership.forbidden(),
         )
+
+    def read_kill_switch(self) -> str:
+        """Return the path of the kill switch file of this replica while it exists."""
+        return self.setup.kill_switch()
+
+    @property
+    def leader(self) -> str:
+        """The replica that leads; empty if none does, or if there is only one."""
+        return self._leadership.leader
+
+    @property
+    def _standby(self) -> str:
+        """Which other replica leads, or that none does; empty while this one leads."""
+        if self._leadership.term is not None:
+            return ""
+        return f"the replica {self.leader} leads" if self.leader else "no replica leads"
 
     @property
     def readiness_now(self) -> Readiness:
@@ -220,7 +250,7 @@ class Recovery:
         self.report = replace(self.report, readiness=broken, because=bug, ready=False)
 
     def _make_report(self) -> RecoveryReport:
-        return recovery_report(
+        report = recovery_report(
             self.system_facts,
             self.readiness_now,
             self._status_cache.vms(
@@ -229,11 +259,21 @@ class Recovery:
             self._actions.last_actions.values(),
             self._time.time_of_day,
         )
+        return replace(
+            report,
+            leads=self._leadership.term is not None,
+            lease_epoch=self._leadership.epoch,
+            lease_age_seconds=self._leadership.age_seconds,
+        )
 
     async def process(self, poll: PollResult) -> None:
         """Process *poll*, whose times are monotonic seconds."""
         async with self._turn:
-            if self.bug or not (self._journal_writer.is_open or await self._boot()):
+            if self.bug:
+                return
+            if not await self._leads():
+                if self._stands_by:
+                    self._watch(poll)
                 return
             if poll.asked_at < self._time.began:
                 return  # requested before this process opened the journal
@@ -241,6 +281,7 @@ class Recovery:
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at), self.state.cases)
             for because in self._control.expire():
                 self.state = warmed_up(self.state, because, at=self.watched)
+            await self._take_commands()
             await self._observe(poll)
             await _let_others_run()
             if self.state.health.problem is None:
@@ -255,6 +296,46 @@ class Recovery:
             await self._loop.observe_prometheus()
             self.report = self._make_report()
 
+    async def follow_leader(self) -> None:
+        """Begin or cease to lead at once, not only at the next poll."""
+        async with self._turn:
+            if not self.bug:
+                await self._leads()
+                self.report = self._make_report()
+
+    async def _leads(self) -> bool:
+        """Return whether this replica leads, with its journal open; see to it that it is."""
+        term = self._leadership.term
+        leads_as_before = term is not None and term == self._term
+        if self._leadership.is_shared and not (self._stands_by or leads_as_before):
+            self._stand_by()
+        if term is None:
+            return False
+        return self._journal_writer.is_open or await self._boot(term)
+
+    def _stand_by(self) -> None:
+        """Forget what only the leader may go by, and go on watching the system."""
+        if self._term is None:
+            self.state = warmed_up(self.state, "its start", at=self.watched)
+        else:
+            log.warning("recovery.stands_by", because=self._standby)
+        self._stands_by, self._term = True, None
+        self.state = stand_by(self.state)
+        self._journal_writer.stand_by()
+        self._control.resume(())
+        self._decider.forget_all()
+        self._actions.forget_all()
+        self._status_cache.clear()
+
+    def _watch(self, poll: PollResult) -> None:
+        """Follow how well the system can be watched, while another replica leads."""
+        poll = poll._replace(asked_at=self._time.at(poll.asked_at))
+        poll = self._enrolment_cache.checked(poll, self.state.cases)
+        before = self.state
+        self.state = advance(before, poll, {}, self.setup.limits)
+        _count(self.state.health, before.health, self._meter)
+        self.report = self._make_report()
+
     async def command(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
         """
         Write a command of an operator and apply it; carry out the action that it approves.
@@ -265,6 +346,8 @@ class Recovery:
 
         """
         question = details.get("question")
+        if self._leadership.is_shared and not self._journal_writer.is_open:
+            return await self._pass_on(kind, **details)
         async with self._control.lock:
             if question is not None:
                 details["uuid"] = answerable(question, kind, self.system_facts).uuid
@@ -282,6 +365,41 @@ class Recovery:
         log.info("recovery.command", command=str(kind), owner=given.owner, reason=given.reason)
         return given
 
+    async def _pass_on(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
+        """Write a command for the replica that leads."""
+        given = self._control.command(kind, **details)
+        store = await self._open_store()
+        await store.save_command(given)
+        log.info("recovery.command_passed_on", command=str(kind), leader=self.leader)
+        return given
+
+    async def _take_commands(self) -> None:
+        """Apply the commands that other replicas were given."""
+        if not self._leadership.is_shared:
+            return
+        async with self._control.lock:
+            try:
+                taken = await self._journal_writer.store.take_commands(self.watched)
+            except JournalError as error:
+                self._journal_writer.close(error)
+                return
+            for given in taken:
+                self._take(given)
+
+    def _take(self, given: Command) -> None:
+        """Apply a command that another replica was given."""
+        log.info("recovery.command_taken", command=str(given.kind), owner=given.owner)
+        if given.question is not None:
+            try:
+                answerable(given.question, given.kind, self.system_facts)
+            except AnswerRefusedError as error:
+                log.warning("recovery.answer_refused", owner=given.owner, error=str(error))
+                return
+        self.apply_command(given)
+        case = self.state.cases.get(given.uuid or "")
+        if given.kind is CommandKind.CLEAR and case is not None:
+            self.update({case.uuid: cleared(case, at=given.at)})
+
     def apply_command(self, given: Command) -> None:
         """
         Apply a command that is in the journal.
@@ -295,7 +413,7 @@ class Recovery:
             self._enrolment_cache.accept()
         self.learner.apply(given, self._control.state.taught)
 
-    async def _boot(self) -> bool:
+    async def _boot(self, term: int) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
         async with self._control.lock:
             saved = await self._journal_writer.open()
@@ -304,10 +422,15 @@ class Recovery:
                 return False
             self._control.resume(saved.commands)
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
-        self._time.go_on(start.watched)
+        seconds = self._time.go_on(start.watched)
         self._status_cache.clear()
         self._enrolment_cache.resume(saved.facts)
+        self._term, seen = term, self.state
         self.state = start.state
+        if self._stands_by:
+            ended_at = hold_ended_at(saved.commands, at=start.watched)
+            self.state = carried_over(start.state, seen, seconds=seconds, hold_ended_at=ended_at)
+            self._stands_by = False
         self._recorder.resume(saved, start.watched)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
         await self._actions.resume(start, saved.spent)  # last: a command may come meanwhile

@@ -16,10 +16,18 @@ class MonitoredTime:
         self.began = 0.0
         """When this process began, in monotonic seconds."""
 
-    def go_on(self, before: float) -> None:
-        """Continue after *before*, the seconds of earlier processes: later than all they saw."""
+    def go_on(self, before: float) -> float:
+        """
+        Continue after *before*, the seconds of earlier processes: later than all they saw.
+
+        Returns:
+            By how much a moment is later now than in the monitored time so far.
+
+        """
+        was = self.now
         self._before = math.nextafter(before, math.inf) if before else 0.0
         self.began, self._began_time = self._clock.monotonic(), self._clock.now()
+        return self._before - was
 
     @property
     def now(self) -> float:

@@ -108,15 +108,15 @@ def json_handler(
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            return _response(await handler(request))
+            return json_response(await handler(request))
         except RequestError as error:
-            return _error(error.status, str(error))
+            return json_error(error.status, str(error))
         except UnknownNameError as error:
-            return _error(404, str(error))
+            return json_error(404, str(error))
         except (AmbiguousNameError, AnswerRefusedError) as error:
-            return _error(409, str(error))
+            return json_error(409, str(error))
         except JournalError as error:
-            return _error(503, str(error))
+            return json_error(503, str(error))
 
     return handle
 
@@ -143,7 +143,8 @@ def _decode_body(request: web.Request, raw: bytes, kind: type[B]) -> B:
         raise RequestError(400, f"the body is invalid: {error}") from None
 
 
-def _response(document: Any, *, status: int = 200) -> web.Response:
+def json_response(document: Any, *, status: int = 200) -> web.Response:
+    """Return *document* as the response of an API."""
     return web.Response(
         body=msgspec.json.encode(document),
         status=status,
@@ -152,8 +153,9 @@ def _response(document: Any, *, status: int = 200) -> web.Response:
     )
 
 
-def _error(status: int, text: str) -> web.Response:
-    response = _response(ErrorResponse(text), status=status)
+def json_error(status: int, text: str) -> web.Response:
+    """Return the response to a request that an API refuses."""
+    response = json_response(ErrorResponse(text), status=status)
     if status == web.HTTPUnauthorized.status_code:
         response.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="Vergewatch"'
     return response

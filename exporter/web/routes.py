@@ -16,11 +16,11 @@ from exporter.errors import ConfigError, NotKnownYetError
 from exporter.executor import run_in_thread
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
-from exporter.model import SystemReport
+from exporter.model import RELOAD_PATH, ReloadResponse, SystemReport
 from exporter.web import recovery
 from exporter.web.api.contract import OPENAPI
 from exporter.web.attempts import Attempts
-from exporter.web.commands import BODY_BYTES, CommandChecks
+from exporter.web.commands import BODY_BYTES, JSON, CommandChecks, json_error, json_response
 from exporter.web.connections import read_body
 from exporter.web.console.console import NO_LINKS, Console
 from exporter.web.console.demo import DemoBanner
@@ -62,7 +62,6 @@ if TYPE_CHECKING:  # loaded only by a daemon that uses them
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
-RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
 VENDOR = "/metrics/vendor"
 GUESTS = "/sd/guests"
@@ -193,7 +192,7 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    taken = (HEALTHY, READY, RELOAD, FAVICON, VENDOR, GUESTS)
+    taken = (HEALTHY, READY, RELOAD_PATH, FAVICON, VENDOR, GUESTS)
     if path in taken or any(f"{path}/".startswith(f"{one}/") for one in TAKEN_WHOLE):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
@@ -222,8 +221,8 @@ class _Endpoints(NamedTuple):
         app.router.add_get(self.telemetry_path, self.metrics)
         app.router.add_get(HEALTHY, self.healthy)
         app.router.add_get(READY, self.ready)
-        app.router.add_post(RELOAD, self.reload_settings)
-        app.router.add_put(RELOAD, self.reload_settings)
+        app.router.add_post(RELOAD_PATH, self.reload_settings)
+        app.router.add_put(RELOAD_PATH, self.reload_settings)
         app.router.add_get(FAVICON, self.icon)
         app.router.add_get(OPENAPI, self.limited(_openapi))
         app.router.add_get(DOCTOR_PATH, self.limited(DoctorAPI(self.overview).show))
@@ -342,18 +341,16 @@ class _Endpoints(NamedTuple):
         refusal = self.hosts.refusal(request)
         if refusal is not None:
             self.refused(refusal[0])
-            return _plain(refusal[1], status=403)
+            return _reload_error(request, refusal[1], status=403)
         try:
             with self.reloads.taken(request):
                 done = await self.reload_in_turn()
         except ConfigError as error:
-            return _plain(_one_line(str(error)), status=500)
-        lines = ["reloaded"]
-        if done.applied:
-            lines.append(f"applied {', '.join(done.applied)}")
-        if self.reload.problem:  # what needs a restart, and files that are invalid
-            lines.append(self.reload.problem)
-        return _plain("\n".join(lines))
+            return _reload_error(request, _one_line(str(error)), status=500)
+        response = ReloadResponse(
+            tuple(done.applied), tuple(done.needs_restart), self.reload.problem
+        )
+        return json_response(response) if _wants_json(request) else _plain(response.text)
 
     async def icon(self, _: web.Request) -> web.Response:
         return web.Response(
@@ -415,6 +412,14 @@ def _ready_line(report: SystemReport, reason: str) -> str:
 
 def _plain(text: str, *, status: int = 200) -> web.Response:
     return web.Response(text=f"{text}\n", status=status, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+def _reload_error(request: web.Request, text: str, *, status: int) -> web.Response:
+    return json_error(status, text) if _wants_json(request) else _plain(text, status=status)
+
+
+def _wants_json(request: web.Request) -> bool:
+    return JSON in _header(request, hdrs.ACCEPT)
 
 
 def _one_line(text: str) -> str:

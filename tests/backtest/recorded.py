@@ -9,7 +9,7 @@ from exporter.backtest.replay import Replay
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.history import Fact, RecordedPoll
 from exporter.recovery.model.platform_log import LogRow
-from exporter.recovery.model.ports import PollRecord, SavedState
+from exporter.recovery.model.ports import NoRoom, PollRecord, SavedState
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, History
 from exporter.recovery.recovery_config import RecoveryConfig
 from tests.fakes import START
@@ -40,9 +40,9 @@ class HistoryJournal(InMemoryJournal):
         self.facts += record.history.facts
         self.rows += record.history.rows
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         self.prepared[len(self.intents) + 1] = decision, self.now()
-        return await super().prepare(intent, decision)
+        return await super().prepare(intent, decision, no_room)
 
     def history(self) -> History:
         return History(

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from exporter.recovery.model.ports import (
     FreshVM,
     JournalStore,
     LastCheck,
+    NoRoom,
     Platform,
     PollRecord,
     SavedState,
@@ -66,10 +68,10 @@ class EmptyJournal:
     async def save_decision(self, decision: Decision, /) -> int:
         return 1
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         return intent
 
-    async def update(self, intent: Intent, /) -> None:
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
         pass
 
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
@@ -77,6 +79,12 @@ class EmptyJournal:
 
     async def save_command(self, command: Command, /) -> None:
         pass
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        return ()
+
+    async def take_commands(self, at: float, /) -> Sequence[Command]:
+        return ()
 
 
 class LoggingSystem:

@@ -6,13 +6,15 @@ from typing import Literal, NamedTuple
 
 from playwright.sync_api import Page
 
-from tests.browser.live_demo import running_demo
+from exporter.cli.main import DEMO_TOKEN
+from tests.browser.live_demo import running_alertmanager, running_demo
 from tests.browser.visitor import Visitor, browsing
 
 FOLDER = Path(__file__).parents[2] / "docs/images/console"
 EVENTFUL_MS = 130_000
 """Until the demo has had crashes of several kinds, and recovered from one."""
 VM = "web-blackbird"
+SILENCED = "db-oak"
 
 
 class Picture(NamedTuple):
@@ -32,17 +34,26 @@ PICTURES = (
     Picture("alerts", "/alerts"),
     Picture("platform", "/platform"),
     Picture("data", "/data"),
+    Picture("report", "/recovery/report?since=1d"),
     Picture("overview-phone", "/", 390, 844, "dark"),
     Picture("vms-phone", "/vms", 390, 844, "dark"),
+    Picture("recovery-phone", "/recovery", 390, 844, "dark"),
+    Picture("alerts-phone", "/alerts", 390, 844, "dark"),
 )
 
 
 def main() -> int:
     """Write every picture."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with running_demo() as demo, browsing() as browser:
+    with (
+        running_alertmanager() as alertmanager,
+        running_demo("--alertmanager", alertmanager) as demo,
+        browsing() as browser,
+    ):
         url = demo.url
         visitor = Visitor(browser, url)
+        visitor.page.route("**/events", lambda route: route.abort())  # it brings the banner back
+        silence(visitor)
         page = visitor.open("/")
         page.wait_for_timeout(EVENTFUL_MS)
         for picture in PICTURES:
@@ -54,6 +65,19 @@ def main() -> int:
         take(visitor, Picture("vm", address))
         take(visitor, Picture("vm-phone", address, 390, 844, "dark"))
     return 0
+
+
+def silence(visitor: Visitor) -> None:
+    """Silence a VM as an operator."""
+    page = visitor.open("/login?next=/alerts")
+    page.get_by_label("Your name").fill("anna")
+    page.get_by_label("Recovery token").fill(DEMO_TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("VM: complete name or key").fill(SILENCED)
+    page.get_by_label("Duration").select_option("4h")
+    page.get_by_label("Reason").fill("a new disk")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    page.wait_for_load_state()
 
 
 def take(visitor: Visitor, picture: Picture) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.daemon.watchdog import HUNG_EXIT_STATUS, measure_lag_forever, notify
+from exporter.daemon.watchdog import HUNG_EXIT_STATUS, measure_lag_forever
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME
 from tests.fakes import FakeClock
 
@@ -38,30 +37,6 @@ from exporter.cli.main import main
 main()
 """
 """``vergewatch run`` with an event loop that hangs on SIGUSR1, and less patience."""
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_notify_sends_state_to_notify_socket(tmp_path: Path, abstract: bool) -> None:
-    name = f"@{tmp_path.name}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(name.replace("@", "\0"))
-
-        notify("READY=1", {"NOTIFY_SOCKET": name})
-
-        assert systemd.recv(64) == b"READY=1"
-
-
-def test_without_notify_socket_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        pytest.fail("a socket was opened")
-
-    monkeypatch.setattr("exporter.daemon.watchdog.socket.socket", fail)
-
-    notify("READY=1", {})
-
-
-def test_missing_notify_socket_is_ignored(tmp_path: Path) -> None:
-    notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "missing")})
 
 
 async def test_event_loop_lag_is_observed() -> None:

@@ -3,13 +3,19 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 import yaml
+from dotenv import dotenv_values
+from pydantic import SecretStr
 
+from exporter.config.recovery import RecoverySettings
 from tests.dashboards.shipped import FOLDER, ROOT
 
 COMPOSE = ROOT / "deploy" / "compose"
-SERVICES: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+COMPOSED: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSED["services"]
 
 
 def _yaml(name: str) -> Any:
@@ -49,19 +55,111 @@ def test_grafana_queries_the_prometheus_with_our_rules() -> None:
     assert list((ROOT / "alerts").glob("*.rules.yml"))
 
 
+KNOWN = {
+    "providers": {
+        "allowUiUpdates",
+        "disableDeletion",
+        "folder",
+        "folderUid",
+        "name",
+        "options",
+        "orgId",
+        "type",
+        "updateIntervalSeconds",
+    },
+    "datasources": {
+        "access",
+        "basicAuth",
+        "basicAuthUser",
+        "correlations",
+        "database",
+        "editable",
+        "isDefault",
+        "jsonData",
+        "name",
+        "orgId",
+        "secureJsonData",
+        "type",
+        "uid",
+        "url",
+        "user",
+        "version",
+        "withCredentials",
+    },
+}
+"""The keys of Grafana's provisioning files, version 1. It ignores others, and has no schema."""
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [("dashboards/vergewatch", "providers"), ("datasources/prometheus", "datasources")],
+)
+def test_grafana_knows_every_key_of_its_provisioning(file: str, kind: str) -> None:
+    content = _yaml(f"grafana/{file}.yml")
+
+    assert content["apiVersion"] == 1
+    assert set(content) == {"apiVersion", kind}
+    for entry in content[kind]:
+        assert set(entry) <= KNOWN[kind]
+        assert {"name", "type"} <= set(entry)
+
+
 def test_scrape_targets_are_services() -> None:
     config = _yaml("prometheus.yml")
     jobs = [*config["scrape_configs"], *config["alerting"]["alertmanagers"]]
-    targets = {
+    static = {
         target.split(":")[0]
         for job in jobs
-        for static in job["static_configs"]
-        for target in static["targets"]
+        for one in job["static_configs"]
+        for target in one["targets"]
+    }
+    resolved = {
+        name for job in jobs for one in job.get("dns_sd_configs", ()) for name in one["names"]
     }
 
-    assert targets - {"localhost"} <= set(SERVICES)
+    assert static - {"localhost"} <= {
+        name for name, service in SERVICES.items() if "profiles" not in service
+    }
+    assert resolved == {"vergewatch-2"}
+    assert resolved <= set(SERVICES)
+
+
+def test_secrets_are_files_of_the_simulator() -> None:
+    files = {name: COMPOSE / secret["file"] for name, secret in COMPOSED["secrets"].items()}
+
+    assert (
+        files["api_key"].read_text().strip()
+        == (SERVICES["simulator"]["environment"]["VERGEWATCH_SIMULATOR_API_KEY"])
+    )
+    token = files["recovery_token"].read_text().strip()
+    assert RecoverySettings(token=SecretStr(token)).token is not None
+    for service in SERVICES.values():
+        assert set(service.get("secrets", ())) <= set(files)
+
+
+def test_replicas_have_the_same_settings_and_other_names() -> None:
+    first, second = SERVICES["vergewatch"], SERVICES["vergewatch-2"]
+    same = ("image", "build", "environment", "secrets", "healthcheck")
+
+    assert [first[key] for key in same] == [second[key] for key in same]
+    assert first["hostname"] != second["hostname"]
+    assert first["volumes"] != second["volumes"]
+    assert first["environment"]["VERGEWATCH_JOURNAL__URL"] is None  # as the environment has it
+    variables = dotenv_values(COMPOSE / "replicas.env")
+    assert variables["COMPOSE_PROFILES"] in second["profiles"]
+    url = urlsplit(variables["VERGEWATCH_JOURNAL__URL"] or "")
+    assert url.hostname == "postgres"
+    assert url.username == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+
+
+def test_services_are_confined() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
 
 
 def test_images_can_be_replaced() -> None:
-    for service in ("prometheus", "alertmanager", "grafana"):
+    for service in ("prometheus", "alertmanager", "grafana", "postgres"):
         assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[\w/]+:v?[\d.]+\}", SERVICES[service]["image"])

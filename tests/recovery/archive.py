@@ -13,7 +13,7 @@ from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.model.ports import Change, PollRecord
+from exporter.recovery.model.ports import Change, NoRoom, PollRecord
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.report.context import ExplainContext, context_of_case
 from exporter.recovery.report.explain import Explanation, explain
@@ -45,14 +45,14 @@ class RecordingJournal(InMemoryJournal):
         self.story.append((self.now(), "save_decision", (decision,)))
         return await super().save_decision(decision)
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         self.story.append((self.now(), "prepare", (intent, decision)))
-        intent = await super().prepare(intent, decision)
+        intent = await super().prepare(intent, decision, no_room)
         self.actions[intent.id] = ActionRecord(intent, decision, self.now(), None)
         return intent
 
-    async def update(self, intent: Intent, /) -> None:
-        await super().update(intent)
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
+        await super().update(intent, lease_seconds=lease_seconds)
         self.story.append((self.now(), "update", (intent,)))
         closed = None if intent.outcome is None else self.now()
         self.actions[intent.id] = replace(self.actions[intent.id], intent=intent, closed=closed)

@@ -34,13 +34,22 @@ from exporter.model import PollResult
 from exporter.polling.state import TableRows
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.engine import Recovery
+from exporter.recovery.leadership import ONLY_REPLICA, OnlyReplica
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
-from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, Random, SavedState
+from exporter.recovery.model.ports import (
+    JournalStore,
+    LastCheck,
+    Leadership,
+    NoRoom,
+    PollRecord,
+    Random,
+    SavedState,
+)
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import (
     API_KEY,
@@ -131,6 +140,8 @@ class InMemoryJournal:
         self.intents: dict[int, Intent] = {}
         self.decisions: list[Decision] = []
         self.commands: list[Command] = []
+        self.waiting: list[Command] = []
+        """Given to other replicas, and not taken yet by the leader."""
         self.templates: dict[str, TemplateHistory] = {}
         self.changes: list[Any] = []
         self.times_to_service: dict[int, float] = {}
@@ -177,7 +188,7 @@ class InMemoryJournal:
         self.decisions.append(decision)
         return len(self.decisions)
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         self._check("prepare")
         if any(one.uuid == intent.uuid and one.outcome is None for one in self.intents.values()):
             raise IntentOpenError(intent.name)
@@ -186,7 +197,7 @@ class InMemoryJournal:
         self.fall("prepared")
         return intent
 
-    async def update(self, intent: Intent, /) -> None:
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
         self._check("update")
         assert self.intents[intent.id].outcome is None, "a closed intent was opened again"
         self.intents[intent.id] = intent
@@ -200,6 +211,20 @@ class InMemoryJournal:
         self._check("command")
         self.commands.append(command)
         self.fall("commanded")
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        return tuple(self.waiting)
+
+    async def take_commands(self, at: float, /) -> Sequence[Command]:
+        taken = [
+            msgspec.structs.replace(
+                one, at=at, until=None if one.until is None else at + one.until - one.at
+            )
+            for one in self.waiting
+        ]
+        self.waiting.clear()
+        self.commands += taken
+        return taken
 
     def _check(self, step: str = "load") -> None:
         if self.broken:
@@ -312,6 +337,26 @@ class RecordingMeter:
         self.measured.append(("service_returned", str(seconds)))
 
 
+class LeadsInTurn(OnlyReplica):
+    """A replica that leads when a test says so."""
+
+    is_shared = True
+
+    def __init__(self, term: int | None = 1) -> None:
+        self.term: int | None = term  # type: ignore[assignment]
+        self.leader = "other" if term is None else "this"
+        self.forbids = ""
+
+    def forbidden(self) -> str:
+        return self.forbids
+
+    def lose(self) -> None:
+        self.term, self.leader = None, "other"
+
+    def take(self, term: int) -> None:
+        self.term, self.leader = term, "this"
+
+
 class AdjustableClock(FakeClock):
     """A clock whose time of day a test may set."""
 
@@ -357,6 +402,7 @@ class Harness:
         journal: JournalStore | None = None,
         every: float = EVERY,
         platform_every: float = PLATFORM_EVERY,
+        leadership: Leadership = ONLY_REPLICA,
         **world: Any,
     ) -> None:
         self.clock = AdjustableClock()
@@ -396,6 +442,7 @@ class Harness:
         self.journal: Any = journal or InMemoryJournal()
         self.setup = setup or RecoveryConfig(limits, mode=mode)
         self._guards = guards
+        self.leadership = leadership
         self.fall: Callable[[str], None] = lambda _: None
         self.recovery = self.new_process()
 
@@ -416,6 +463,7 @@ class Harness:
             random=self.random(),
             meter=self.tally,
             guards=self._guards,
+            leadership=self.leadership,
         )
         return self.recovery
 

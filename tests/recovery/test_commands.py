@@ -10,6 +10,7 @@ from exporter.recovery.model.commands import (
     ANSWERS,
     GIVEN_BY_OPERATORS,
     GIVEN_BY_RECOVERY,
+    KILL_SWITCH,
     Command,
     CommandDetails,
     CommandKind,
@@ -162,7 +163,7 @@ def test_every_command_has_a_reason_and_may_have_nothing_else() -> None:
 
 
 def test_operator_cannot_give_the_commands_of_recovery_itself() -> None:
-    assert set(GIVEN_BY_RECOVERY) == {CommandKind.FALL_BACK, CommandKind.RIVAL}
+    assert set(GIVEN_BY_RECOVERY) == {CommandKind.FALL_BACK, CommandKind.RIVAL, *KILL_SWITCH}
     assert set(GIVEN_BY_OPERATORS) == set(CommandKind) - set(GIVEN_BY_RECOVERY)
     assert set(ANSWERS) == {CommandKind.APPROVE, CommandKind.DENY}
 

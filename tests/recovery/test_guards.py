@@ -18,12 +18,20 @@ from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
-from exporter.recovery.model.ports import VMLocation
+from exporter.recovery.model.ports import NoRoom, VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, InMemoryJournal, WindowLimits
+from tests.recovery.harness import (
+    ENFORCE,
+    EVERY,
+    LIMITS,
+    Harness,
+    InMemoryJournal,
+    LeadsInTurn,
+    WindowLimits,
+)
 from tests.recovery.invariants import InvariantChecker
 from tests.recovery.test_scenarios import (
     ENOUGH,
@@ -75,6 +83,17 @@ def while_another_instance_acts(guards: Guards) -> InvariantChecker:
 
     harness.world.crash("web-01")
     harness.advance(ENOUGH)
+    return checker
+
+
+def just_after_another_replica_led(guards: Guards) -> InvariantChecker:
+    leadership = LeadsInTurn()
+    harness, checker = begin(guards, leadership=leadership)
+    leadership.forbids = "the replica other led before"
+    checker.rival_until = harness.clock.elapsed + ENOUGH - EVERY
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH - EVERY)
     return checker
 
 
@@ -160,7 +179,7 @@ def armed_again_after_too_long(guards: Guards) -> InvariantChecker:
 class LaxJournal(InMemoryJournal):
     """A journal that lacks the index which allows one open intent for each VM."""
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         self.fall("prepare")
         intent = msgspec.structs.replace(intent, id=len(self.intents) + 1)
         self.intents[intent.id] = intent
@@ -401,6 +420,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.ARMED: ("I14", disarmed),
     GuardName.NOT_PAUSED: ("I14", paused),
     GuardName.NO_RIVAL: ("I14", while_another_instance_acts),
+    GuardName.LEADS: ("I14", just_after_another_replica_led),
     GuardName.JOURNAL_WRITABLE: ("I6", with_a_full_disk),
     GuardName.INVENTORY_FRESH: ("I4", after_a_slow_action_on_another),
     GuardName.INVENTORY_STABLE: ("I5", after_rejected_inventories),

@@ -173,9 +173,9 @@ async def test_command_while_an_outcome_is_written_is_followed_by_warm_up(
     harness.clock.elapsed += 60
     update = harness.journal.update
 
-    async def update_while_a_command_is_given(intent: Intent) -> None:
+    async def update_while_a_command_is_given(intent: Intent, **lease: float) -> None:
         await harness.recovery.command(kind, owner="anna", reason="done")
-        await update(intent)
+        await update(intent, **lease)
 
     harness.journal.update = update_while_a_command_is_given
     await harness.recovery.process(harness._read())
@@ -200,9 +200,9 @@ async def test_command_while_an_unsent_action_is_closed_at_the_start_is_in_force
     harness.journal.fall = lambda _: None
     update = harness.journal.update
 
-    async def update_while_a_command_is_given(intent: Intent) -> None:
+    async def update_while_a_command_is_given(intent: Intent, **lease: float) -> None:
         await harness.recovery.command(CommandKind.ACCEPT, owner="anna", reason="it is so")
-        await update(intent)
+        await update(intent, **lease)
 
     harness.journal.update = update_while_a_command_is_given
     harness.new_process()

@@ -249,11 +249,19 @@ async def test_row_that_blocks_a_diagnosis_is_taught_from_the_page(sites: Sites)
         "/recovery", "/recovery/teach", reason="a backup", template=templates[0], means="harmless"
     )
     harness.advance(120)
-
     assert len(templates) == 1
     assert "mean harmless" in taught.text
-    assert [one.kind for one in harness.journal.commands] == ["teach"]
     assert harness.running("web-01")
+
+    page = await browser.open("/recovery")
+    assert "Taught by anna" in page.text
+    forgotten = await browser.send(
+        "/recovery", "/recovery/forget", reason="a mistake", template=templates[0]
+    )
+    harness.advance(20)
+
+    assert "Taught by" not in forgotten.text
+    assert [one.kind for one in harness.journal.commands] == ["teach", "forget"]
 
 
 @pytest.mark.parametrize("path", ["/recovery", "/recovery/log", f"/recovery/log?vm={HOSTILE}"])

@@ -16,6 +16,7 @@ prepared action was never sent; a sent action is verified and never sent again.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from msgspec.structs import replace
@@ -24,12 +25,16 @@ from exporter.clock import Clock
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.last_look import LastLook
 from exporter.recovery.act.request import ActionRequest
+from exporter.recovery.decide.budgets import no_room
 from exporter.recovery.model.cases import Intent, Outcome, Reply
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import Platform
 from exporter.recovery.verify import deadline_seconds
 
 log = structlog.get_logger()
+
+LEASE_MARGIN_SECONDS = 5.0
+"""This replica must lead at least so much longer than the last look before an action may take."""
 
 
 class ActionExecutor:
@@ -79,9 +84,9 @@ class ActionExecutor:
             return reason
         logger.info("recovery.reread")
 
-        intent = await self._journal_writer.store.prepare(
-            _intent(request, self._watched()), request.decision
-        )
+        intent = _intent(request, self._watched())
+        room = partial(no_room, self._limits, now=intent.prepared_at)
+        intent = await self._journal_writer.store.prepare(intent, request.decision, room)
         logger = logger.bind(intent=intent.id)
         logger.info("recovery.prepared")
         if reason := look.forbidden():
@@ -94,7 +99,9 @@ class ActionExecutor:
             sent_position=request.log_position,
             deadline=sent_at + deadline_seconds(request.action, self._limits),
         )
-        await self._journal_writer.store.update(intent)
+        await self._journal_writer.store.update(
+            intent, lease_seconds=self._limits.reread_age_seconds + LEASE_MARGIN_SECONDS
+        )
         logger.info("recovery.sending")
         if reason := look.forbidden():
             return await self._abandon(intent, reason)

@@ -57,7 +57,7 @@ class JournalWriter:
 
         """
         if self._store is None:
-            raise JournalError(self.problem)
+            raise JournalError(self.problem or NOT_OPEN)
         return self._store
 
     async def open(self) -> SavedState | None:
@@ -77,6 +77,11 @@ class JournalWriter:
         """Close the journal after *error*; opening it again recovers an action half written."""
         self._failed(error)
         self._store = None
+
+    def stand_by(self) -> None:
+        """Close the journal because another replica writes it."""
+        self._store, self.problem = None, ""
+        self._pending.clear()
 
     def add(self, decision: Decision) -> None:
         """Write *decision*, which leads to no action, with the next poll record."""

@@ -1,6 +1,6 @@
 """The last look before an action: what was read, how long ago, and what forbids it."""
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Moment, moment, seconds_between
 from exporter.errors import VergeOSError
 from exporter.recovery.act.request import ActionRequest, obsolete
 from exporter.recovery.model.limits import Limits
@@ -8,11 +8,6 @@ from exporter.recovery.model.ports import Platform
 
 LAST_CHECK_SECONDS = 1.0
 """At most so much time from the last check to the first byte of the request."""
-
-
-def moment(clock: Clock) -> tuple[float, float]:
-    """Return both clocks: the first stops while its machine sleeps, the second can be set."""
-    return clock.monotonic(), clock.now().timestamp()
 
 
 class LastLook:
@@ -67,8 +62,13 @@ class LastLook:
             reason = await self._request.overtaken() or await self.read_vm()
             if reason:
                 return reason
+        begun_at = moment(self._clock)
+        if reason := await self._request.overruled():
+            return reason
+        took = self._seconds_since(begun_at)
+        if took > LAST_CHECK_SECONDS:
+            return f"reading the commands of other replicas took {took:.0f} s"
         return self.forbidden()
 
-    def _seconds_since(self, then: tuple[float, float]) -> float:
-        both = zip(moment(self._clock), then, strict=True)
-        return max(now - before for now, before in both)
+    def _seconds_since(self, then: Moment) -> float:
+        return seconds_between(then, moment(self._clock))

@@ -76,6 +76,13 @@ class OpenActions:
         for uuid in gone:
             self.last_actions.pop(uuid, None)
 
+    def forget_all(self) -> None:
+        """Forget every action, because another replica acts."""
+        self.by_vm = {}
+        self.history = ActionHistory(self._limits)
+        self.last_actions.clear()
+        self.not_sent.clear()
+
     def pause_seconds(self, attempts: int) -> float:
         """Return the pause after the *attempts*-th action in a row, with jitter."""
         return backoff_seconds(attempts, self._limits, random=self._random())

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from exporter.clock import Moment
 from exporter.recovery.decide.ladder import next_action
 from exporter.recovery.model.cases import Action, Case, Enrolment, ObservedState
 from exporter.recovery.model.platform_log import LogPosition
@@ -19,14 +20,16 @@ class ActionRequest(NamedTuple):
     """Its number in the journal."""
     log_position: LogPosition | None
     """The newest rows of the logs."""
-    read_at: tuple[float, float]
-    """When reading the logs for it began, by both clocks."""
+    read_at: Moment
+    """When reading the logs for it began."""
     enrolled: Callable[[FreshVM], Enrolment]
     """Returns the enrolment of the VM as it is now."""
     forbidden: Callable[[], str]
     """Returns why no action may be sent at this moment; empty if it may."""
     overtaken: Callable[[], Awaitable[str]]
     """Reads the logs again; returns why the decision no longer holds, empty if it does."""
+    overruled: Callable[[], Awaitable[str]]
+    """Reads the commands of other replicas; returns why they forbid it, empty if they do not."""
 
 
 def obsolete(request: ActionRequest, fresh: FreshVM | None) -> str:

@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from exporter.formatting import span
 from exporter.recovery.model.cases import FREE_REPLIES, UNCOUNTED_REPLIES, Case, Reply, Spent
 from exporter.recovery.model.limits import HOUR, WEEK, Limits, Window
 
@@ -76,6 +77,22 @@ def simulate_crash_loop(dies_after_seconds: float, limits: Limits) -> Loop:
         if dies_after_seconds >= limits.probation_seconds:
             attempts = 0
     return Loop(dies_after_seconds, len(sent), None)
+
+
+def no_room(limits: Limits, open_actions: int, spent: Iterable[Spent], *, now: float) -> str:
+    """
+    Return why the limits of a system leave no room for one more action; empty if they do.
+
+    Args:
+        spent: The actions of the last day.
+
+    """
+    if open_actions >= limits.max_concurrent_actions:
+        return f"{open_actions} of {limits.max_concurrent_actions} actions are open"
+    for use in ActionHistory(limits, spent).system_uses(now=now):
+        if use.spent:
+            return f"{use.used} of {use.window.most} actions in {span(use.window.seconds)}"
+    return ""
 
 
 def endless_loops(limits: Limits) -> tuple[Loop, ...]:

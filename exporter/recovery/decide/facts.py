@@ -71,6 +71,10 @@ class SystemFacts(NamedTuple):
     """Whether an enrolment rule names clusters."""
     clusters_problem: str = ""
     """Why the clusters that a rule names are unknown."""
+    standby: str = ""
+    """Which other replica leads, or that none does; empty while this one leads."""
+    lease_problem: str = ""
+    """Why this replica must not begin an action; empty if it may."""
 
     @property
     def update_hold(self) -> str:
@@ -202,6 +206,8 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
         warm_since: The start of the last warm-up before the decision, in seconds of monitored time.
 
     """
+    if system.lease_problem:
+        return system.lease_problem
     if system.kill_switch:
         return f"the kill switch {system.kill_switch} exists"
     if system.control_state.disarm is not None:

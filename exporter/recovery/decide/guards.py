@@ -150,6 +150,14 @@ def _left(command: Command, facts: Facts) -> str:
     return lasting(max(0.0, command.until - facts.system.at))
 
 
+def _leads(facts: Facts) -> str | Denial:
+    if facts.system.lease_problem:
+        return Denial(
+            facts.system.lease_problem, "wait; vergewatch recovery status shows who leads"
+        )
+    return "this replica leads"
+
+
 def _journal_writable(facts: Facts) -> str | Denial:
     if facts.system.journal_problem:
         fix = "repair the journal; each poll tries it again"
@@ -449,6 +457,7 @@ GUARDS = (
     Guard(GuardName.ARMED, _armed),
     Guard(GuardName.NOT_PAUSED, _not_paused),
     Guard(GuardName.NO_RIVAL, _no_rival),
+    Guard(GuardName.LEADS, _leads),
     Guard(GuardName.JOURNAL_WRITABLE, _journal_writable),
     Guard(GuardName.INVENTORY_FRESH, _inventory_fresh),
     Guard(GuardName.INVENTORY_STABLE, _inventory_stable),

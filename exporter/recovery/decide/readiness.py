@@ -21,6 +21,8 @@ class ReadinessState(StrEnum):
     RIVAL = "rival"
     """Another instance acts on the system."""
     JOURNAL_DOWN = "journal_down"
+    STANDBY = "standby"
+    """Another replica leads, and acts."""
     DEGRADED = "degraded"
     """Inventories are rejected, or an input is missing without which recovery starts no VM."""
     PLATFORM_UPDATE = "platform_update"
@@ -55,6 +57,8 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
 
 def _stopped(system: SystemFacts) -> Readiness | None:
     """Return by whom recovery is stopped, or that it has no journal."""
+    if system.standby and not system.journal_problem:
+        return Readiness(ReadinessState.STANDBY, system.standby)
     control_state = system.control_state.at(system.at)
     if held := _held_by_command(control_state, system.kill_switch):
         return held
@@ -86,6 +90,8 @@ def _waits(system: SystemFacts) -> Readiness | None:
     health, limits = system.state.health, system.limits
     if system.update_hold:
         return Readiness(ReadinessState.PLATFORM_UPDATE, system.update_hold)
+    if system.lease_problem:
+        return Readiness(ReadinessState.WARMING_UP, system.lease_problem)
     if is_warm(health, limits, at=system.at):
         return None
     left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))

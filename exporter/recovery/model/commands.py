@@ -1,5 +1,6 @@
 """Commands of operators, and which of them are in force."""
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -33,10 +34,15 @@ class CommandKind(StrEnum):
     """Fall back from mode `enforce` to `ask`; recovery gives it to itself."""
     RIVAL = "rival"
     """Given by recovery itself: another instance acts on the system, so hold all actions."""
+    KILL_SWITCH_SET = "kill_switch_set"
+    """Given by a replica, its owner: its kill switch file exists."""
+    KILL_SWITCH_REMOVED = "kill_switch_removed"
 
 
-GIVEN_BY_RECOVERY = (CommandKind.FALL_BACK, CommandKind.RIVAL)
+KILL_SWITCH = (CommandKind.KILL_SWITCH_SET, CommandKind.KILL_SWITCH_REMOVED)
+GIVEN_BY_RECOVERY = (CommandKind.FALL_BACK, CommandKind.RIVAL, *KILL_SWITCH)
 GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind not in GIVEN_BY_RECOVERY)
+ENDS_A_HOLD = (CommandKind.ARM, CommandKind.RESUME, CommandKind.KILL_SWITCH_REMOVED)
 ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
@@ -98,6 +104,14 @@ class ControlState(NamedTuple):
     """Given when another instance was last seen to act."""
     taught: Mapping[str, Command] = MappingProxyType({})
     """What log templates were taught to mean, by the template in lower case."""
+    kill_switches: Mapping[str, Command] = MappingProxyType({})
+    """The replicas whose kill switch file exists, by name."""
+
+    @property
+    def kill_switch(self) -> str:
+        """The kill switch files that exist, and on which replicas; empty if none does."""
+        files = self.kill_switches.items()
+        return ", ".join(f"{given.reason} of the replica {name}" for name, given in files)
 
     def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: disarming does not expire, the others do."""
@@ -118,17 +132,31 @@ class ControlState(NamedTuple):
             case CommandKind.DISARM:
                 return self._replace(disarm=command)
             case CommandKind.ARM:
-                return self._replace(disarm=None, fallback=None, rival=None)
+                # A replica whose kill switch file still exists gives its command again.
+                return self._replace(disarm=None, fallback=None, rival=None, kill_switches={})
             case CommandKind.FALL_BACK:
                 return self._replace(fallback=command, fell_back_at=command.at)
-            case CommandKind.APPROVE | CommandKind.DENY:
-                return self._answered(command)
             case CommandKind.RIVAL:
                 return self._replace(rival=command)
+            case _:
+                return self._after_other(command)
+
+    def _after_other(self, command: Command) -> "ControlState":
+        """Return what is in force after a command that is about one thing of several."""
+        match command.kind:
+            case CommandKind.APPROVE | CommandKind.DENY:
+                return self._answered(command)
+            case CommandKind.KILL_SWITCH_SET | CommandKind.KILL_SWITCH_REMOVED:
+                return self._replace(kill_switches=self._kill_switches_after(command))
             case CommandKind.TEACH | CommandKind.FORGET:
                 return self._replace(taught=self._taught_after(command))
-            case CommandKind.ACCEPT | CommandKind.CLEAR:
+            case _:
                 return self
+
+    def _kill_switches_after(self, command: Command) -> Mapping[str, Command]:
+        others = {name: one for name, one in self.kill_switches.items() if name != command.owner}
+        is_set = command.kind is CommandKind.KILL_SWITCH_SET
+        return MappingProxyType({**others, command.owner: command} if is_set else others)
 
     def _taught_after(self, command: Command) -> Mapping[str, Command]:
         key = (command.template or "").casefold()
@@ -149,6 +177,25 @@ class ControlState(NamedTuple):
         if self.pause is None or command.until is None:
             return False
         return self.pause.until is None or command.until < self.pause.until
+
+
+def hold_ended_at(commands: Iterable[Command], *, at: float) -> float:
+    """
+    Return when the last of *commands* that held recovery, or changed what it believes, ended.
+
+    It is long ago if there is none.
+
+    Args:
+        at: The present, in seconds of monitored time.
+
+    """
+    moments = [-math.inf]
+    for one in commands:
+        if one.kind in ENDS_A_HOLD or one.kind is CommandKind.ACCEPT:
+            moments.append(one.at)
+        elif one.until is not None and one.until <= at:
+            moments.append(one.until)
+    return max(moments)
 
 
 def _is_over(command: Command | None, now: float) -> bool:

@@ -23,6 +23,8 @@ class GuardName(StrEnum):
     """No pause is in force."""
     NO_RIVAL = "no_rival"
     """No other instance acts on the system with our user."""
+    LEADS = "leads"
+    """This replica leads, and no action of the one that led before can still arrive."""
     JOURNAL_WRITABLE = "journal_writable"
     """The journal accepts writes; each action is written before it is sent."""
     INVENTORY_FRESH = "inventory_fresh"

@@ -80,6 +80,14 @@ class SavedState(NamedTuple):
     """The newest facts of the recorded history."""
 
 
+NoRoom = Callable[[int, Sequence[Spent]], str]
+"""
+Returns why a system's limits leave no room for one more action; empty if they do.
+
+It is given the number of open actions, and the actions of the last day, the oldest first.
+"""
+
+
 class JournalStore(Protocol):
     """
     The journal of one system. What a method writes is on disk when it returns.
@@ -95,23 +103,85 @@ class JournalStore(Protocol):
         """Return the number of the decision."""
         ...
 
-    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
         """
         Write an intent and return it with its number.
 
         Raises:
             IntentOpenError: The VM has an open action.
+            LimitReachedError: The actions in the journal leave no room for it.
 
         """
         ...
 
-    async def update(self, intent: Intent, /) -> None:
-        """Write the progress of an intent; one with an outcome is closed for good."""
+    async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
+        """
+        Write the progress of an intent; one with an outcome is closed for good.
+
+        Args:
+            lease_seconds: How long this replica must lead still.
+
+        """
         ...
 
-    async def save_command(self, command: Command, /) -> None: ...
+    async def save_command(self, command: Command, /) -> None:
+        """Write a command; where another replica leads, for that one to take."""
+        ...
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        """Return the commands that other replicas were given and the leader has not taken yet."""
+        ...
+
+    async def take_commands(self, at: float, /) -> Sequence[Command]:
+        """
+        Take these commands, the oldest first; they are in force from *at* on.
+
+        Args:
+            at: The present, in seconds of monitored time.
+
+        """
+        ...
+
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
         """Write how long after an action the service of its VM worked again."""
+        ...
+
+
+class Leadership(Protocol):
+    """Whether this replica leads recovery of a system: it decides and acts, the others watch."""
+
+    @property
+    def term(self) -> int | None:
+        """The number of its present leadership; None while it does not lead."""
+        ...
+
+    @property
+    def leader(self) -> str:
+        """The replica that leads, by its name; empty if none does, or if there is only one."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why it is not known who leads; empty if it is."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other replicas use the same journal."""
+        ...
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of the newest lease; None if there are no other replicas."""
+        ...
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long ago it was renewed last; None if there are no other replicas."""
+        ...
+
+    def forbidden(self) -> str:
+        """Return why this replica must not begin an action now; empty if it may."""
         ...
 
 

@@ -55,6 +55,7 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.MODE_PERMITS: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
     GuardName.NOT_PAUSED: "recovery is {detail}",
+    GuardName.LEADS: "{detail}",
     GuardName.NO_RIVAL: "another instance acts on the system: {detail}",
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
     GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
@@ -115,6 +116,8 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.DENY: "denied question {question}",
     CommandKind.FALL_BACK: "fell back from mode enforce to ask",
     CommandKind.RIVAL: "held recovery",
+    CommandKind.KILL_SWITCH_SET: "found its kill switch file",
+    CommandKind.KILL_SWITCH_REMOVED: "found its kill switch file removed",
     CommandKind.TEACH: "taught the meaning of a log template",
     CommandKind.FORGET: "forgot a log template",
 }

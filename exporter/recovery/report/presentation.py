@@ -58,6 +58,7 @@ READINESS: Mapping[str, Tone] = {
     ReadinessState.PAUSED: Tone.WARN,
     ReadinessState.DEGRADED: Tone.WARN,
     ReadinessState.CIRCUIT_BREAKER_HALF_OPEN: Tone.WARN,
+    ReadinessState.STANDBY: Tone.GOOD,
     ReadinessState.PLATFORM_UPDATE: Tone.MOVING,
     ReadinessState.WARMING_UP: Tone.MOVING,
     ReadinessState.ACTIVE: Tone.GOOD,

@@ -11,7 +11,7 @@ from exporter.model import RecoveryInput
 from exporter.recovery.model.cases import Action
 from exporter.recovery.model.log_templates import TEACHABLE
 from exporter.recovery.model.states import State
-from exporter.recovery.model.views import SystemRecoveryStatus, UnknownNameError
+from exporter.recovery.model.views import SystemRecoveryStatus, TaughtTemplate, UnknownNameError
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.messages import VERBS
 from exporter.recovery.report.presentation import present_readiness, present_state
@@ -40,6 +40,7 @@ class SystemRecovery(NamedTuple):
     """Names of VMs, for the command that clears one."""
     actions: Sequence[TimelineEvent]
     """Newest first."""
+    taught: Sequence[TaughtTemplate]
 
 
 class Typed:
@@ -103,6 +104,7 @@ async def _systems(console: Console) -> list[SystemRecovery]:
         report = reports.get(status.system)
         try:
             actions = await service.actions(status.system, limit=MAX_ACTIONS)
+            (patterns,) = service.patterns(status.system)
         except UnknownNameError:
             continue  # a reload renamed or removed the system meanwhile
         vms = report.vms if report is not None else ()
@@ -116,6 +118,7 @@ async def _systems(console: Console) -> list[SystemRecovery]:
                 vm_groups(vms),
                 [one.name for one in vms if one.state == State.QUARANTINED],
                 actions,
+                [one for one in patterns.taught if one.means],
             )
         )
     return found

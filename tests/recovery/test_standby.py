@@ -1,0 +1,230 @@
+"""A replica that does not lead watches; one that takes or loses the lead goes on from there."""
+
+import msgspec
+import pytest
+
+from exporter.errors import LimitReachedError
+from exporter.recovery.decide.readiness import ReadinessState
+from exporter.recovery.model.cases import Intent, Outcome
+from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.ports import NoRoom
+from tests.fakes import START
+from tests.recovery.harness import (
+    CONNECTED,
+    EVERY,
+    LIMITS,
+    Harness,
+    InMemoryJournal,
+    LeadsInTurn,
+    at_once,
+    outcomes,
+)
+
+
+def standby(leads: LeadsInTurn, leader: Harness | None = None) -> Harness:
+    """Return a replica of the same journal and system as *leader*."""
+    harness = Harness(leadership=leads)
+    if leader is not None:
+        harness.journal, harness.world, harness.api = leader.journal, leader.world, leader.api
+        harness.clock = leader.clock
+        harness.new_process()
+    return harness
+
+
+def readiness(harness: Harness) -> ReadinessState:
+    return harness.recovery.readiness_now.readiness
+
+
+def test_replica_that_does_not_lead_watches_and_writes_nothing() -> None:
+    harness = Harness(leadership=LeadsInTurn(None))
+    written: list[str] = []
+    harness.journal.fall = written.append
+    harness.warm()
+    harness.world.crash("web-01")
+
+    harness.advance(600)
+
+    assert readiness(harness) is ReadinessState.STANDBY
+    assert harness.recovery.readiness_now.because == "the replica other leads"
+    assert harness.recovery.state.health.polls > LIMITS.warmup_polls
+    assert not harness.recovery.report.vms
+    assert not harness.recovery.report.ready
+    assert not harness.asked()
+    assert not written
+
+
+def test_warm_replica_acts_soon_after_it_begins_to_lead() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads)
+    other = standby(takes, leader)
+    leader.warm()
+    for _ in range(int(LIMITS.warmup_seconds / EVERY) + 1):
+        leader.clock.elapsed += EVERY
+        leader.poll()
+        other.poll()
+    leads.lose()
+    takes.take(2)
+    leader.world.crash("web-01")
+
+    other.advance(120)
+
+    assert [one.action for one in other.asked("web-01")] == ["poweron"]
+    assert readiness(other) is ReadinessState.ACTIVE
+
+
+def test_replica_that_was_just_started_warms_up_before_it_acts() -> None:
+    leads = LeadsInTurn(None)
+    harness = Harness(leadership=leads)
+    harness.advance(100)
+    leads.take(1)
+    harness.world.crash("web-01")
+
+    harness.advance(LIMITS.warmup_seconds - 200)
+
+    assert readiness(harness) is ReadinessState.WARMING_UP
+    assert harness.recovery.state.health.warm_because == "its start"
+    assert not harness.asked()
+
+
+@pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM, CommandKind.ACCEPT])
+def test_warm_up_after_a_hold_goes_on_where_another_replica_leads(kind: CommandKind) -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads)
+    other = standby(takes, leader)
+    for _ in range(80):
+        leader.clock.elapsed += EVERY
+        leader.poll()
+        other.poll()
+    at_once(leader.recovery.command(kind, owner="anna", reason="done"))
+    leader.poll()
+    leads.lose()
+    takes.take(2)
+
+    other.advance(EVERY)
+
+    assert readiness(other) is ReadinessState.WARMING_UP
+
+
+def test_replica_that_lost_the_lead_forgets_what_it_was_about_to_do() -> None:
+    leads = LeadsInTurn()
+    harness = Harness(leadership=leads).warm()
+    harness.world.crash("web-01")
+    while not harness.asked():
+        harness.advance(EVERY)
+
+    leads.lose()
+    harness.advance(3 * EVERY)
+
+    facts = harness.recovery.system_facts
+    assert readiness(harness) is ReadinessState.STANDBY
+    assert not facts.open_actions
+    assert not facts.history.sent
+    assert not facts.state.cases
+    assert not harness.recovery.decisions
+    assert outcomes(harness) == [None]  # the next leader verifies it
+
+    leads.take(3)
+    harness.advance(EVERY)
+
+    assert outcomes(harness) == [Outcome.CONFIRMED]
+    assert len(harness.asked()) == 1
+
+
+def test_lead_lost_on_the_connection_prevents_the_action() -> None:
+    leads = LeadsInTurn()
+    harness = Harness(leadership=leads).warm()
+
+    def lose(step: str) -> None:
+        if step == "connected":
+            leads.forbids = "the lease was not renewed for 21 s"
+
+    harness.fall = lose
+    harness.world.crash("web-01")
+    harness.advance(600)
+
+    assert not harness.asked()
+    assert set(outcomes(harness)) == {Outcome.ABANDONED}
+
+
+PAUSE = Command(
+    kind=CommandKind.PAUSE, owner="anna", reason="because", at=0.0, time=START, until=3600.0
+)
+DISARM = msgspec.structs.replace(PAUSE, kind=CommandKind.DISARM, until=None)
+KILL_SWITCH = msgspec.structs.replace(DISARM, kind=CommandKind.KILL_SWITCH_SET, owner="other")
+STEPS = ("decide", "prepare", "prepared", "update", "updated", CONNECTED)
+"""The moments of an action; after the last one its request is on its way."""
+
+
+@pytest.mark.parametrize("command", [PAUSE, DISARM, KILL_SWITCH], ids=lambda one: one.kind)
+@pytest.mark.parametrize("moment", STEPS)
+def test_command_given_to_another_replica_is_obeyed_until_the_last_moment(
+    moment: str, command: Command
+) -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+
+    def give(step: str) -> None:
+        if step == moment and not harness.journal.waiting and not harness.journal.commands:
+            harness.journal.waiting.append(command)
+
+    harness.fall = harness.journal.fall = give
+    harness.world.crash("web-01")
+    harness.advance(600)
+
+    assert [one.kind for one in harness.journal.commands] == [command.kind]
+    assert not harness.asked()
+    assert set(outcomes(harness)) <= {Outcome.ABANDONED}
+
+
+def test_kill_switch_of_another_replica_ends_when_its_file_is_removed() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    harness.journal.waiting.append(KILL_SWITCH)
+    harness.world.crash("web-01")
+    harness.advance(60)
+    assert harness.recovery.readiness_now == (
+        ReadinessState.DISARMED,
+        "the kill switch because of the replica other exists",
+    )
+
+    removed = msgspec.structs.replace(KILL_SWITCH, kind=CommandKind.KILL_SWITCH_REMOVED)
+    harness.journal.waiting.append(removed)
+    harness.advance(EVERY)
+    assert readiness(harness) is ReadinessState.WARMING_UP
+    harness.advance(LIMITS.warmup_seconds + 2 * EVERY)
+
+    assert len(harness.asked("web-01")) == 1
+
+
+def test_command_to_a_replica_that_does_not_lead_is_written_for_the_leader() -> None:
+    harness = Harness(leadership=LeadsInTurn(None))
+    harness.advance(EVERY)
+
+    given = at_once(harness.recovery.command(CommandKind.DISARM, owner="anna", reason="because"))
+
+    assert harness.journal.commands == [given]
+    assert harness.recovery.commands.disarm is None  # the leader's are in force, not its own
+
+
+def test_full_journal_prevents_an_action_that_memory_allows() -> None:
+    harness = Harness(leadership=LeadsInTurn(), journal=StrictJournal()).warm()
+    harness.journal.others_open = LIMITS.max_concurrent_actions
+    harness.world.crash("web-01")
+
+    harness.advance(600)
+
+    assert not harness.asked()
+    assert harness.journal.refused == {"2 of 2 actions are open"}
+
+
+class StrictJournal(InMemoryJournal):
+    """A journal that counts open actions which this replica does not know of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others_open = 0
+        self.refused: set[str] = set()
+
+    async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
+        if reason := no_room(self.others_open, ()):
+            self.refused.add(reason)
+            raise LimitReachedError(reason)
+        return await super().prepare(intent, decision, no_room)
