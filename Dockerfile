@@ -10,11 +10,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 
 # What rarely changes comes first. The environment has no pip, because nothing is installed later.
-COPY deploy/requirements.txt deploy/requirements-build.txt deploy/
+COPY deploy/requirements-postgres.txt deploy/requirements-build.txt deploy/
 RUN python -m venv --without-pip /opt/vergewatch \
  && pip install --require-hashes -r deploy/requirements-build.txt \
  && pip --python /opt/vergewatch/bin/python install --no-compile \
-        --require-hashes --only-binary :all: -r deploy/requirements.txt
+        --require-hashes --only-binary :all: -r deploy/requirements-postgres.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter

@@ -10,6 +10,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 UV   := 0.13.9
+RELEASE_TOOLS := build==1.6.1 cyclonedx-bom==7.5.0 twine==7.0.0
 
 LOCKED  := deploy/requirements.txt deploy/requirements-build.txt
 RUNTIME := $(VENV)/.runtime
@@ -18,7 +19,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -86,6 +87,9 @@ bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 siege: $(DEV) ## Attack the web server of a daemon and print what holds
 	@$(BIN)/python -m tests.siege $(ARGS)
 
+chaos: $(DEV) ## Play random faults against three replicas and PostgreSQL; ARGS="--rounds 200"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)
 
@@ -121,6 +125,13 @@ BASE ?=
 image: PROGRAMS := buildah podman runc $(if $(filter debian,$(BASE)),mmdebstrap)
 image: $(RUNTIME) programs ## Build the container image and test it
 	@$(BIN)/python -m tests.image $(BASE)
+
+release: $(BIN)/python ## Build sdist, wheel and SBOM into dist/ and check them; nothing is uploaded
+	@$(PYTHON) -m venv --clear $(VENV)/release
+	@$(VENV)/release/bin/python -m pip --quiet --disable-pip-version-check install $(RELEASE_TOOLS)
+	@$(VENV)/release/bin/python -m pip --quiet --disable-pip-version-check install \
+	    --require-hashes -r deploy/requirements-build.txt
+	@$(VENV)/release/bin/python -m tools.release
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
@@ -167,11 +178,12 @@ $(DEV): deploy/requirements-dev.txt $(RUNTIME)
 setup: $(DEV)
 
 # The Debian packages have the names of their programs.
-PROGRAMS := openssl prometheus prometheus-alertmanager chromium
+PROGRAMS := openssl prometheus prometheus-alertmanager chromium postgresql
 programs:
 	@missing=; for program in $(PROGRAMS); do \
-	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	    command -v $$program || ls /usr/lib/$$program/*/bin/postgres || \
+	        missing="$$missing $$program"; \
+	done >/dev/null 2>&1; \
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 

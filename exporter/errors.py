@@ -11,6 +11,20 @@ class VergewatchError(Exception):
     """Base class of all errors of Vergewatch."""
 
 
+class PrometheusError(VergewatchError):
+    """
+    Prometheus did not answer a query.
+
+    Args:
+        unreachable: Whether it cannot be reached, or fails.
+
+    """
+
+    def __init__(self, text: str, *, unreachable: bool = False) -> None:
+        super().__init__(text)
+        self.unreachable = unreachable
+
+
 class ConfigError(VergewatchError):
     """
     An invalid setting or option: the process exits with 2.
@@ -43,7 +57,7 @@ class LimitReachedError(JournalError):
     """The actions in the journal leave no room for another one."""
 
 
-class LeaseLostError(JournalError):
+class LeaseLostError(JournalLostError):
     """The replica does not lead recovery, so it writes nothing."""
 
 

@@ -29,6 +29,7 @@ from exporter.cli.check_result import (
     noting,
 )
 from exporter.clock import Clock
+from exporter.config.journal import journal_place
 from exporter.config.recovery_setup import directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
@@ -36,6 +37,8 @@ from exporter.daemon.clients import connect, make_session, make_sessions, secret
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import (
     ConfigError,
+    JournalError,
+    PrometheusError,
     ThrottledError,
     UnauthorizedError,
     UnreachableError,
@@ -47,8 +50,9 @@ from exporter.polling.schedule import requests_per_hour
 from exporter.polling.state import TableRows
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
-from exporter.prometheus.config import ConfirmationSettings
+from exporter.prometheus.config import ConfirmationSettings, PrometheusSettings
 from exporter.prometheus.query_template import NAMES, filled
+from exporter.prometheus.vm_resources import VMResources
 from exporter.recovery.decide.inputs import HOLDS, MAY_BE_EMPTY, InputName
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import VergeOSSource
@@ -95,9 +99,23 @@ async def check(
     confirmation = None
     if any(resolved.recovers for resolved in systems) and settings.recovery.confirm.url:
         confirmation = await _check_confirmation(settings.recovery.confirm, write)
-    servers = [*alertmanagers, *filter(None, [confirmation])]
+    journal = None
+    if any(resolved.recovers for resolved in systems) and settings.journal.url:
+        journal = await check_journal(settings, write)
+    prometheus = None
+    if settings.prometheus.url:
+        prometheus = await _check_prometheus(settings.prometheus, clock, write)
+    servers = [*alertmanagers, *filter(None, [confirmation, journal, prometheus])]
     passed = all(one.passed for one in results) and not any(one.problem for one in servers)
-    return CheckResult(passed, False, results, alertmanagers, confirmation)  # noqa: FBT003
+    return CheckResult(
+        passed=passed,
+        offline=False,
+        systems=results,
+        alertmanagers=alertmanagers,
+        confirmation=confirmation,
+        journal=journal,
+        prometheus=prometheus,
+    )
 
 
 def _check_web(settings: Settings) -> None:
@@ -167,6 +185,23 @@ async def _check_alertmanagers(
     return results
 
 
+async def check_journal(settings: Settings, write: Write) -> ServerCheck:
+    """Check that the database of the journal can be used."""
+    # Both load SQLAlchemy.
+    from exporter.journal.schema import check_not_newer  # noqa: PLC0415
+    from exporter.journal.status import read_status  # noqa: PLC0415
+
+    place = journal_place(settings.journal, directory(settings.recovery))
+    try:
+        found = await read_status(place)
+        check_not_newer(found.revision, str(place))
+    except JournalError as error:
+        write(f"journal [red]{escape(str(error))}[/]")
+        return ServerCheck(str(place), str(error))
+    write(f"journal {escape(str(place))} [green]ok[/]  {found.database}")
+    return ServerCheck(str(place))
+
+
 async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> ServerCheck:
     """Check that Prometheus answers each query of `recovery.confirm`, filled with example names."""
     problems = []
@@ -181,6 +216,19 @@ async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> S
     if not problems:
         write(f"recovery.confirm {escape(settings.url)} [green]ok[/]")
     return ServerCheck(settings.url, "; ".join(problems))
+
+
+async def _check_prometheus(
+    settings: PrometheusSettings, clock: Clock, write: Write
+) -> ServerCheck:
+    """Check that Prometheus answers what the console asks; it needs not know a VM."""
+    try:
+        await VMResources(settings).means("example", 1, until=clock.now().timestamp())
+    except PrometheusError as error:
+        write(f"prometheus [red]{escape(str(error))}[/]")
+        return ServerCheck(settings.url, str(error))
+    write(f"prometheus {escape(settings.url)} [green]ok[/]")
+    return ServerCheck(settings.url)
 
 
 async def _check_system(

@@ -44,5 +44,7 @@ class VMHistoryResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The mean use of its cores, 0 to 1; ``null`` while it was off, or not observed."""
     memory_ratios: Sequence[float | None]
     """The mean use of its memory, as its guest agent reports it."""
+    problem: str = ""
+    """Why these columns are not from Prometheus; empty if they are, or if none is configured."""
     conditions: Sequence[Span]
     """The worst condition of each half hour of the last 24 hours."""

@@ -32,6 +32,7 @@ from exporter.daemon.watchdog import ending_when_hung, measure_lag_forever
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.inputs.live_file import FileWatch
+from exporter.prometheus.vm_resources import VMResources
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
 from exporter.web.ports import CountRefusal, Demo, Refusal
@@ -131,6 +132,7 @@ async def _run_until(
             vendor=vendor,
             guests=guests,
             links=settings.web.links.model_dump(),
+            prometheus=VMResources(settings.prometheus) if settings.prometheus.url else None,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             alerts=alerting,

@@ -6,7 +6,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -15,6 +15,10 @@ from exporter.errors import JournalError, JournalLostError
 from exporter.executor import finish_in_thread
 from exporter.journal import schema
 from exporter.journal.db_errors import journal_errors
+
+REPLACED = (
+    "is another one than before: its server failed over, or it was restored; it is read again"
+)
 
 T = TypeVar("T")
 
@@ -78,12 +82,16 @@ class Database(ABC):
         if self._closed:
             return
         self._closed = True
-        closing = []
-        for writes, thread in self._threads.items():
-            closed = thread.submit(self._disconnect, writes=writes)
-            closing.append(asyncio.wrap_future(closed))
+        reader = self._threads[False].submit(self._disconnect, writes=False)
+
+        def disconnect_writer() -> None:
+            wait([reader])  # so that SQLite's last connection can fold in the write-ahead log
+            self._disconnect(writes=True)
+
+        writer = self._threads[True].submit(disconnect_writer)
+        for thread in self._threads.values():
             thread.shutdown(wait=False)
-        await asyncio.wait(closing)
+        await asyncio.wait([asyncio.wrap_future(reader), asyncio.wrap_future(writer)])
 
     async def _run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         def translated() -> T:
@@ -91,7 +99,7 @@ class Database(ABC):
                 return self._transact(work, writes=writes)
 
         if self.is_lost:
-            raise JournalLostError(f"the journal {self.place} is another than before")
+            raise JournalLostError(f"the journal {self.place} {REPLACED}")
         if self._closed:
             raise JournalError(f"the journal {self.place} is closed")
         return await finish_in_thread(self._threads[writes], translated)

@@ -5,16 +5,16 @@ Its text contains no credentials, and of what was received only the error that P
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 import msgspec
 
 from exporter import http
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, PrometheusError
 from exporter.http import connection_error_reason, read_body
 from exporter.inputs.live_file import FileWatch
-from exporter.prometheus.config import ConfirmationSettings
+from exporter.prometheus.config import ConfirmationSettings, PrometheusSettings
 from exporter.prometheus.query_template import NAMES, filled, uses
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
 from exporter.tolerant_json import UNREADABLE, LostValue, decode_object, split_list
@@ -84,30 +84,56 @@ class PrometheusConfirmer:
 
     async def evaluate(self, query: str) -> Confirmation:
         """Return the result of *query* now."""
-        url, seconds = self._settings.url, self._settings.timeout_seconds
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self._session.get(
-                    url + QUERY,
-                    params={"query": query, "timeout": f"{seconds:g}s"},
-                    headers=self._settings.auth_headers(),
-                    allow_redirects=False,
-                ) as response,
-            ):
-                body = await read_body(response, MAX_BODY_BYTES)
-                return _result(query, url, response.status, body)
-        except ConfigError as error:
-            return Confirmation(query, problem=f"{url}: {error}")
-        except TimeoutError:
-            problem = f"{url} did not respond within {seconds:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            problem = f"{url}: {connection_error_reason(error, section='recovery.confirm')}"
-        return Confirmation(query, problem=problem, unreachable=True)
+            status, body = await ask(self._settings, self._session, QUERY, {"query": query})
+        except PrometheusError as error:
+            return Confirmation(query, problem=str(error), unreachable=error.unreachable)
+        return _result(query, self._settings.url, status, body)
+
+
+async def ask(
+    settings: PrometheusSettings,
+    session: aiohttp.ClientSession,
+    path: str,
+    params: Mapping[str, str],
+) -> tuple[int, bytes | None]:
+    """
+    Return the status and the body of a response to a query; None for a body that is too long.
+
+    Raises:
+        PrometheusError: There is no response, or it says that Prometheus fails or who asks is
+            not allowed to.
+
+    """
+    url, seconds = settings.url, settings.timeout_seconds
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            session.get(
+                url + path,
+                params={**params, "timeout": f"{seconds:g}s"},
+                headers=settings.auth_headers(),
+                allow_redirects=False,
+            ) as response,
+        ):
+            status, body = response.status, await read_body(response, MAX_BODY_BYTES)
+    except ConfigError as error:
+        raise PrometheusError(f"{url}: {error}") from None
+    except TimeoutError:
+        problem = f"{url} did not respond within {seconds:g} s"
+        raise PrometheusError(problem, unreachable=True) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        problem = f"{url}: {connection_error_reason(error, section=settings.section)}"
+        raise PrometheusError(problem, unreachable=True) from None
+    if status >= 500:  # noqa: PLR2004
+        raise PrometheusError(f"{url} returned {status}", unreachable=True)
+    if status in (401, 403):
+        raise PrometheusError(f"{url} returned {status}: check the password or the token")
+    return status, body
 
 
 def make_session(
-    settings: ConfirmationSettings, watch: FileWatch | None = None
+    settings: PrometheusSettings, watch: FileWatch | None = None
 ) -> aiohttp.ClientSession:
     """
     Return a session that opens a new connection for each request.
@@ -130,11 +156,6 @@ def make_session(
 
 def _result(query: str, url: str, status: int, body: bytes | None) -> Confirmation:
     """Return what a response says."""
-    if status >= 500:  # noqa: PLR2004
-        return Confirmation(query, problem=f"{url} returned {status}", unreachable=True)
-    if status in (401, 403):
-        problem = f"{url} returned {status}: check the password or the token"
-        return Confirmation(query, problem=problem)
     try:
         lost: list[LostValue] = []
         response = decode_object(body or b"", _Response, lost)

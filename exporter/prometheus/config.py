@@ -42,7 +42,19 @@ class ConfirmationRule(BaseModel):
     """As `recovery.confirm.query`. It may also name a fixed target."""
 
 
-class ConfirmationSettings(HTTPServerSettings):
+class PrometheusSettings(HTTPServerSettings):
+    """The Prometheus that scrapes Vergewatch: the console draws charts from it."""
+
+    section = "prometheus"
+
+    url: Annotated[str, AfterValidator(_normalized_url)] = ""
+    """`http[s]://host[:port][/prefix]` of Prometheus. The daemon sends the queries; browsers do
+    not. Without it, charts are drawn from what the daemon keeps in memory (`web.history_hours`)."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 3
+    """Timeout of one query."""
+
+
+class ConfirmationSettings(PrometheusSettings):
     """A Prometheus that must confirm that a VM is down before recovery acts on it."""
 
     section = "recovery.confirm"

@@ -15,6 +15,7 @@ from exporter.console.system_history import SystemHistory
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport, SystemState
+from exporter.prometheus.vm_resources import ResourceMeans
 
 
 class Pages(Protocol):
@@ -67,6 +68,20 @@ class Overview(Protocol):
 
     def histories(self) -> Mapping[str, SystemHistory]:
         """Return the history of the VMs of each system, by the system's name."""
+        ...
+
+
+class ResourceQueries(Protocol):
+    """Asks Prometheus about VMs."""
+
+    async def means(self, system: str, vm_key: int, *, until: float) -> ResourceMeans:
+        """
+        Return CPU and memory of a VM in the day before *until*, in seconds since 1970.
+
+        Raises:
+            PrometheusError: Prometheus does not answer, or not with them.
+
+        """
         ...
 
 

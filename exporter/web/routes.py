@@ -48,6 +48,7 @@ from exporter.web.ports import (
     Pages,
     Refusal,
     Reload,
+    ResourceQueries,
     TokenSource,
     VendorPages,
     no_token,
@@ -103,6 +104,7 @@ def make_app(
     facts: DaemonInside | None = None,
     alerts: Alerts | None = None,
     links: Mapping[str, str] = NO_LINKS,
+    prometheus: ResourceQueries | None = None,
     demo: Demo | None = None,
 ) -> web.Application:
     """
@@ -129,6 +131,7 @@ def make_app(
         facts: The daemon itself; without it, the page Data shows the systems only.
         alerts: The alerts of the daemon, and silences; without it, none are shown.
         links: Templates of links from a VM to other tools, by their names.
+        prometheus: Asks Prometheus for the charts of VMs; None if it is not configured.
         demo: The simulated system of the demo; None where real systems are watched.
 
     Raises:
@@ -162,7 +165,7 @@ def make_app(
         app.router.add_get(GUESTS, endpoints.scraped(partial(_guest_targets, guests)))
     attempts = Attempts("recovery token", Refusal.TOKEN, refused, clock, costs=False)
     access = Operators(recovery_token, operators)
-    endpoints.install_console(app, access, attempts, demo, facts, alerts, links)
+    endpoints.install_console(app, access, attempts, demo, facts, alerts, links, prometheus)
     checks = CommandChecks(recovery_token, endpoints.hosts, attempts, clock, refused)
     endpoints.install_recovery(app, checks)
     if retry is not None:
@@ -236,6 +239,7 @@ class _Endpoints(NamedTuple):
         facts: DaemonInside | None,
         alerts: Alerts | None,
         links: Mapping[str, str],
+        prometheus: ResourceQueries | None,
     ) -> None:
         """Add the pages of the console to *app*."""
         console = Console(
@@ -252,6 +256,7 @@ class _Endpoints(NamedTuple):
             facts=facts,
             alerts=alerts,
             links=links,
+            prometheus=prometheus,
             demo=DemoBanner(demo) if demo is not None else None,
         )
         install_console(
@@ -407,7 +412,12 @@ async def _openapi(_: web.Request) -> web.Response:
 
 def _ready_line(report: SystemReport, reason: str) -> str:
     state = state_of(report).value
-    return _one_line(f"{report.system_name}: {state}" + (f" ({reason})" if reason else ""))
+    leader = report.recovery.leader if report.recovery is not None else ""
+    return _one_line(
+        f"{report.system_name}: {state}"
+        + (f" ({reason})" if reason else "")
+        + (f"; the replica {leader} leads recovery" if leader else "")
+    )
 
 
 def _plain(text: str, *, status: int = 200) -> web.Response:

@@ -15,8 +15,9 @@ from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.definitions import AlertName
 from exporter.console.system_history import SystemHistory
 from exporter.console.timeline_strip import WIDTH
-from exporter.errors import JournalError
+from exporter.errors import JournalError, PrometheusError
 from exporter.model import SystemReport, SystemState
+from exporter.prometheus.vm_resources import ResourceMeans
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import UnknownNameError
 from exporter.recovery.service import RecoveryService
@@ -293,3 +294,50 @@ async def test_crash_that_was_recovered_is_told(
     assert 'class="running"' in conditions
     widths = [float(part.split('"')[0]) for part in conditions.split('width="')[1:]]
     assert sum(widths) == pytest.approx(WIDTH, abs=1)
+
+
+class Charts:
+    """Prometheus, as far as charts ask it."""
+
+    def __init__(self, cpu: float | None = 0.25, problem: str = "") -> None:
+        self.cpu, self.problem = cpu, problem
+        self.asked: list[tuple[str, int]] = []
+
+    async def means(self, system: str, vm_key: int, *, until: float) -> ResourceMeans:
+        self.asked.append((system, vm_key))
+        if self.problem:
+            raise PrometheusError(self.problem)
+        hour = range(int(until) - 3600, int(until), 300)
+        return ResourceMeans(hour, [self.cpu] * 12, [None] * 12)
+
+
+async def test_charts_are_those_of_prometheus_and_it_is_asked_once_a_minute(
+    serve: Serve, clock: HandClock
+) -> None:
+    charts = Charts()
+    server = await serve(Watched(fleet("web-1")), prometheus=charts)
+
+    page = told(await server.request("/vms/production/1"))
+    api = json.loads((await server.request("/api/v1/vms/production/1/history")).body)
+    assert "25 %" in page.text
+    assert (api["cpu_ratios"], api["problem"]) == ([0.25] * 12, "")
+    assert charts.asked == [("production", 1)]
+
+    await clock.sleep(60)
+    await server.request("/vms/production/1")
+    assert charts.asked == [("production", 1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("charts", "problem"), [(Charts(None), ""), (Charts(problem="it is down"), "it is down")]
+)
+async def test_charts_are_those_in_memory_where_prometheus_has_none(
+    serve: Serve, charts: Charts, problem: str
+) -> None:
+    server = await serve(Watched(fleet("web-1")), prometheus=charts)
+
+    page = told(await server.request("/vms/production/1"))
+    api = json.loads((await server.request("/api/v1/vms/production/1/history")).body)
+
+    assert ("it is down" in page.text) == bool(problem)
+    assert (len(api["cpu_ratios"]), api["problem"]) == (288, problem)

@@ -24,6 +24,7 @@ from exporter.web.connections import read_body
 from exporter.web.console.demo import DemoBanner
 from exporter.web.console.local_path import local_path
 from exporter.web.console.operators import Operators
+from exporter.web.console.resources import ChartedResources
 from exporter.web.console.sessions import (
     CSRF_FIELD,
     CSRF_HEADER,
@@ -33,7 +34,14 @@ from exporter.web.console.sessions import (
     is_from_form,
 )
 from exporter.web.origin import Hosts
-from exporter.web.ports import Alerts, CountRefusal, DaemonInside, Overview, Reload
+from exporter.web.ports import (
+    Alerts,
+    CountRefusal,
+    DaemonInside,
+    Overview,
+    Reload,
+    ResourceQueries,
+)
 
 if TYPE_CHECKING:  # loaded only where recovery is on
     from exporter.recovery.service import RecoveryService
@@ -76,6 +84,7 @@ class Console:
         alerts: The alerts of the daemon, and silences; None if there are none.
         facts: The daemon itself; None if it is not shown.
         links: Templates of links from a VM to other tools, by their names.
+        prometheus: Asks Prometheus for the charts of VMs; None if it is not configured.
         demo: The banner of the demo; None where real systems are watched.
 
     """
@@ -96,6 +105,7 @@ class Console:
         alerts: Alerts | None = None,
         facts: DaemonInside | None = None,
         links: Mapping[str, str] = NO_LINKS,
+        prometheus: ResourceQueries | None = None,
         demo: DemoBanner | None = None,
     ) -> None:
         self.systems, self.service, self.reload = systems, service, reload
@@ -105,6 +115,7 @@ class Console:
         self.choices = OfNewest(choices_of)
         self.facts = facts
         self.links = links
+        self.resources = ChartedResources(systems, prometheus, clock)
         self.alerts = alerts
         self.demo = demo
         self._fleet = Fleet()

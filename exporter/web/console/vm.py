@@ -18,6 +18,7 @@ from exporter.console.vm_condition import Condition
 from exporter.errors import JournalError
 from exporter.recovery.model.views import UnknownNameError
 from exporter.web.console.console import Console
+from exporter.web.console.resources import Charted
 
 if TYPE_CHECKING:  # a daemon without recovery does not load them
     from exporter.recovery.report.explain import Explanation
@@ -112,7 +113,9 @@ async def show(console: Console, request: web.Request) -> web.Response:
             f"{request.match_info['system']}. It may have been deleted before Vergewatch started."
         )
         return await console.problem(request, HTTPStatus.NOT_FOUND, text)
-    return await console.page(request, "vm.html", _values(console, facts, window, zoom))
+    charted = await console.resources.of(facts.system, facts.key)
+    values = _values(console, facts, charted, window, zoom)
+    return await console.page(request, "vm.html", values)
 
 
 def _usual_zoom(console: Console, request: web.Request) -> str:
@@ -127,12 +130,13 @@ def _usual_zoom(console: Console, request: web.Request) -> str:
     return next((zoom for zoom, length in ZOOMS.items() if now - begin <= length), ZOOM)
 
 
-def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict[str, Any]:
+def _values(
+    console: Console, facts: VMFacts, charted: Charted, window: Window, zoom: str
+) -> dict[str, Any]:
     """Return what the template shows."""
     entry, explanation = facts.entry, facts.explanation
     timeline = facts.timeline
     events = timeline.events if timeline is not None else ()
-    resources = _resources(console, facts)
     guards = explanation.guards if explanation is not None else ()
     return {
         "facts": facts,
@@ -153,15 +157,9 @@ def _values(console: Console, facts: VMFacts, window: Window, zoom: str) -> dict
         "links": _links(console, facts),
         "runbook": _runbook(console, entry),
         "tone": tone_of_condition(entry.condition) if entry is not None else "",
-        "hours": _hours(resources),
+        "hours": _hours(charted.resources),
+        "charts_problem": charted.problem,
     }
-
-
-def _resources(console: Console, facts: VMFacts) -> Resources:
-    history = console.systems.histories().get(facts.system)
-    if history is None:
-        return Resources((), (), ())
-    return history.resources(facts.key, console.clock.now())
 
 
 def _spans(console: Console, facts: VMFacts, window: Window) -> list[Span]:

@@ -37,7 +37,7 @@ async def history(console: Console, request: web.Request) -> web.Response:
     known, now = console.systems.histories().get(system), console.clock.now()
     if known is None or not known.knows(key):
         return _unknown(request)
-    resources = known.resources(key, now)
+    resources, problem = await console.resources.of(system, key)
     return _json(
         VMHistoryResponse(
             system=system,
@@ -45,6 +45,7 @@ async def history(console: Console, request: web.Request) -> web.Response:
             times=[int(time.timestamp()) for time in resources.times],
             cpu_ratios=_rounded(resources.cpu_ratios),
             memory_ratios=_rounded(resources.memory_ratios),
+            problem=problem,
             conditions=spans_of_segments(known.status(key, now), now),
         )
     )
