@@ -36,6 +36,9 @@ demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 # Tests wait a lot: one worker more than processors.
 PYTEST := pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 
+# Tests start hundreds of interpreters: without bytecode, each one compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: $(DEV) programs helm ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m $(PYTEST)
