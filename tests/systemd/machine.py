@@ -83,6 +83,10 @@ class Machine(NamedTuple):
             )
         )
 
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal to the daemon."""
+        self.do("systemctl", "kill", "--kill-whom=main", f"--signal={number.name}", "vergewatch")
+
     def main_pid(self) -> int:
         """Return the process ID of the daemon, as the machine counts."""
         return int(self.show("MainPID"))
@@ -159,11 +163,6 @@ def commands(page: Path, name: str) -> str:
     (found,) = re.findall(pattern, page.read_text(), re.DOTALL)
     indent, text = found
     return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
-
-
-def end_process(machine: Machine, pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process of the machine, by the number it has there."""
-    machine.do("kill", f"-{number.value}", str(pid))
 
 
 def status_fields(machine: Machine, pid: int) -> Mapping[str, str]:

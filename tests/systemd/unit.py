@@ -15,7 +15,6 @@ from tests.systemd.machine import (
     Machine,
     booted,
     commands,
-    end_process,
     is_possible,
     make_root,
     status_fields,
@@ -135,7 +134,7 @@ def test_reload_finds_the_daemon_at_another_address(machine: Machine) -> None:
 def test_daemon_that_hangs_is_restarted_by_the_watchdog(machine: Machine) -> None:
     before = restarts(machine)
 
-    end_process(machine, machine.main_pid(), signal.SIGSTOP)
+    machine.kill(signal.SIGSTOP)
 
     machine.until(lambda: restarts(machine) == before + 1)
     machine.until_up()
@@ -148,7 +147,7 @@ def test_killed_daemon_is_restarted_and_finds_its_journal(machine: Machine) -> N
     before = restarts(machine)
     machine.do("vergewatch", "recovery", "disarm", "--reason", "test")
 
-    end_process(machine, machine.main_pid(), signal.SIGKILL)
+    machine.kill(signal.SIGKILL)
 
     machine.until(lambda: restarts(machine) == before + 1)
     machine.until_up()
