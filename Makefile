@@ -20,7 +20,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test pythons systemd coverage check bench siege fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm
+.PHONY: help demo test pythons systemd coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -96,6 +96,9 @@ bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 
 siege: $(DEV) ## Attack the web server of a daemon and print what holds
 	@$(BIN)/python -m tests.siege $(ARGS)
+
+chaos: $(DEV) ## Play random faults against three replicas and PostgreSQL; ARGS="--rounds 200"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)

@@ -57,7 +57,7 @@ class LimitReachedError(JournalError):
     """The actions in the journal leave no room for another one."""
 
 
-class LeaseLostError(JournalError):
+class LeaseLostError(JournalLostError):
     """The replica does not lead recovery, so it writes nothing."""
 
 

@@ -350,6 +350,8 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """What it needs to read or write."""
     leads: bool = True
     """Whether this replica decides and acts; always with a journal that replicas do not share."""
+    leader: str = ""
+    """The replica that leads; empty if none does, or with a journal that replicas do not share."""
     lease_epoch: int | None = None
     """The number of the newest lease; None with a journal that replicas do not share."""
     lease_age_seconds: float | None = None

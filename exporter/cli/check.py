@@ -29,6 +29,7 @@ from exporter.cli.check_result import (
     noting,
 )
 from exporter.clock import Clock
+from exporter.config.journal import journal_place
 from exporter.config.recovery_setup import directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
@@ -36,6 +37,7 @@ from exporter.daemon.clients import connect, make_session, make_sessions, secret
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import (
     ConfigError,
+    JournalError,
     PrometheusError,
     ThrottledError,
     UnauthorizedError,
@@ -97,10 +99,13 @@ async def check(
     confirmation = None
     if any(resolved.recovers for resolved in systems) and settings.recovery.confirm.url:
         confirmation = await _check_confirmation(settings.recovery.confirm, write)
+    journal = None
+    if any(resolved.recovers for resolved in systems) and settings.journal.url:
+        journal = await check_journal(settings, write)
     prometheus = None
     if settings.prometheus.url:
         prometheus = await _check_prometheus(settings.prometheus, clock, write)
-    servers = [*alertmanagers, *filter(None, [confirmation, prometheus])]
+    servers = [*alertmanagers, *filter(None, [confirmation, journal, prometheus])]
     passed = all(one.passed for one in results) and not any(one.problem for one in servers)
     return CheckResult(
         passed=passed,
@@ -108,6 +113,7 @@ async def check(
         systems=results,
         alertmanagers=alertmanagers,
         confirmation=confirmation,
+        journal=journal,
         prometheus=prometheus,
     )
 
@@ -177,6 +183,23 @@ async def _check_alertmanagers(
                 results.append(ServerCheck(url))
                 write(f"alertmanager {escape(url)} [green]ok[/]")
     return results
+
+
+async def check_journal(settings: Settings, write: Write) -> ServerCheck:
+    """Check that the database of the journal can be used."""
+    # Both load SQLAlchemy.
+    from exporter.journal.schema import check_not_newer  # noqa: PLC0415
+    from exporter.journal.status import read_status  # noqa: PLC0415
+
+    place = journal_place(settings.journal, directory(settings.recovery))
+    try:
+        found = await read_status(place)
+        check_not_newer(found.revision, str(place))
+    except JournalError as error:
+        write(f"journal [red]{escape(str(error))}[/]")
+        return ServerCheck(str(place), str(error))
+    write(f"journal {escape(str(place))} [green]ok[/]  {found.database}")
+    return ServerCheck(str(place))
 
 
 async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> ServerCheck:

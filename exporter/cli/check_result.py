@@ -40,7 +40,7 @@ class SystemCheck(msgspec.Struct):
 
 
 class ServerCheck(msgspec.Struct, frozen=True):
-    """The result of an Alertmanager, or of the Prometheus that recovery asks."""
+    """The result of an Alertmanager, of the Prometheus that recovery asks, or of the journal."""
 
     url: str
     problem: str = ""
@@ -57,6 +57,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     alertmanagers: Sequence[ServerCheck] = ()
     confirmation: ServerCheck | None = None
     """None if recovery asks no Prometheus."""
+    journal: ServerCheck | None = None
+    """None if the journal is a SQLite file, or recovery is off."""
     prometheus: ServerCheck | None = None
     """None if the console asks no Prometheus."""
 

@@ -336,7 +336,7 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import backtest, doctor, recovery, reload, retry, vms
+    from exporter.cli import backtest, doctor, journal, recovery, reload, retry, vms
 
     command.command()(doctor.doctor)
     command.command()(vms.vms)
@@ -345,6 +345,7 @@ def full_command() -> typer.Typer:
     command.command()(reload.reload)
     command.command()(backtest.backtest)
     command.add_typer(recovery.commands)
+    command.add_typer(journal.commands)
     return command
 
 

@@ -234,6 +234,10 @@ _register(
     "Accept the current inventory as correct: missing VMs were deleted, the mass outage is real. "
     "A warm-up follows.",
 )
+_register(
+    CommandKind.STEP_DOWN,
+    "Let another replica lead recovery. If none takes the lead within a minute, the same one does.",
+)
 
 
 @commands.command(cls=PlainHelp)

@@ -196,6 +196,8 @@ def _details(status: SystemRecoveryStatus) -> Iterator[str]:
     for name, command in (("paused", status.paused), ("disarmed", status.disarmed)):
         if command is not None:
             yield _in_force(name, command)
+    if status.leader:
+        yield f"leader: the replica {status.leader}"
     yield from _counts(status)
     if status.under_way:
         yield f"open actions: {', '.join(status.under_way)}"

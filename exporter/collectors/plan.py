@@ -11,6 +11,7 @@ from exporter.collectors.vm_tags import collector_of
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
 from exporter.model import IDENTITY
+from exporter.polling.key_share import ALONE, KeyShare, of_standby, standby_requests
 from exporter.polling.schedule import TableSchedule, fit_to_budget
 from exporter.recovery.log_tail import read_seconds
 from exporter.recovery.model.limits import Limits
@@ -80,6 +81,7 @@ def plan(
     reserve: float,
     besides: Sequence[TableSchedule] = (),
     requests: Mapping[str, int] = MappingProxyType({}),
+    share: KeyShare = ALONE,
     paged: bool = False,
     is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
@@ -97,6 +99,7 @@ def plan(
         besides: The regular reads of recovery.
         requests: The requests of one poll, by table, once they are known; before, one page is
             assumed for each table.
+        share: The part of this replica in the use of the key.
         paged: Whether tables are read page by page.
         is_running: Whether polling goes on in any case, with longer intervals if need be.
 
@@ -113,11 +116,19 @@ def plan(
         requests=IDENTITY_REQUESTS,
         fixed=IDENTITY in intervals,
     )
+    wanted = (
+        identity,
+        *(_schedule(one, tables, pace_seconds, intervals, requests) for one in tables),
+    )
+    if share.stands_by:
+        return of_standby(wanted, also=(IDENTITY,))
+    standby = standby_requests(wanted, also=(IDENTITY,))
     return fit_to_budget(
-        (identity, *(_schedule(one, tables, pace_seconds, intervals, requests) for one in tables)),
+        wanted,
         per_hour=per_hour,
         reserve=reserve,
         besides=besides,
+        elsewhere=lambda allowed: share.elsewhere(allowed, standby),
         paged=paged,
         is_running=is_running,
     )

@@ -55,6 +55,11 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _users(value: Any) -> Any:
+    """Return a single user as a list, and none for an empty text."""
+    return tuple(filter(None, [value])) if isinstance(value, str) else value
+
+
 def _complete(rule: EnrolmentRule) -> EnrolmentRule:
     """Refuse a rule that would enrol every VM because a condition was forgotten, or do nothing."""
     if not any(getattr(rule, name) for name in CONDITIONS):
@@ -85,9 +90,12 @@ class RecoverySettings(BaseModel):
     kill_switch_file: Path | None = None
     """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`. The
     daemon must be able to list its directory."""
-    own_user: str = ""
-    """The name of our VergeOS user in the VergeOS log, if known and used by nothing else. Without
-    it, other instances that act on the system are not noticed."""
+    own_user: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_users)
+    ] = ()
+    """The name of our VergeOS user in the VergeOS log, if known and used by nothing else; a list if
+    replicas have users of their own. Without it, other instances that act on the system are not
+    noticed."""
     system_users: tuple[str, ...] = ("system",)
     """The names under which VergeOS itself writes log rows; case is ignored."""
     powerstate: PowerState = PowerState.UNKNOWN

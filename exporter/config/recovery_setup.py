@@ -42,7 +42,8 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
         enrolment_rules=settings.rules,
         classifier=LogClassifier((*settings.log_patterns, *LOG_PATTERNS)),
         log_users=LogUsers(
-            settings.own_user, frozenset(user.casefold() for user in settings.system_users)
+            own=frozenset(user.casefold() for user in settings.own_user),
+            system=frozenset(user.casefold() for user in settings.system_users),
         ),
         maintenance_windows=settings.maintenance_windows,
         kill_switch=kill_switch,

@@ -30,6 +30,7 @@ from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 from exporter.prometheus.config import PrometheusSettings
+from exporter.recovery.leadership import MAX_REREAD_SECONDS
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -308,6 +309,19 @@ class Settings(BaseSettings, CommonSystemSettings):
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # `load` merges the sources, so that an error can name the source
+
+    @model_validator(mode="after")
+    def _check_actions_fit_into_a_lease(self) -> "Settings":
+        if (
+            self.journal.url is None
+            or self.recovery.limits.reread_age_seconds <= MAX_REREAD_SECONDS
+        ):
+            return self
+        raise ValueError(
+            f"recovery.limits.reread_age_seconds is more than {MAX_REREAD_SECONDS:g}, so that an "
+            "action might begin after the end of this replica's lease; lower it, or remove "
+            "journal.url"
+        )
 
     @model_validator(mode="after")
     def _check_systems_are_distinct(self) -> "Settings":

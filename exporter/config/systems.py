@@ -13,6 +13,7 @@ from exporter.config.recovery import RecoverySettings
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.settings import APISettings, PollSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
+from exporter.polling.key_share import ALONE, KeyShare
 from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -51,12 +52,13 @@ class ResolvedSystem(NamedTuple):
         return () if self.limits is None else reads_of_recovery(self.limits, poll_seconds)
 
     def schedules_for(
-        self, requests: Mapping[str, int], *, is_running: bool
+        self, requests: Mapping[str, int], share: KeyShare = ALONE, *, is_running: bool
     ) -> tuple[TableSchedule, ...]:
         """
         Return the schedules for tables whose polls need so many *requests*, by table.
 
         Args:
+            share: The part of this replica in the use of the key.
             is_running: Whether polling goes on in any case, with longer intervals if need be.
 
         Raises:
@@ -79,6 +81,7 @@ class ResolvedSystem(NamedTuple):
             reserve=api.reserve,
             besides=self.besides,
             requests=requests,
+            share=share,
             paged=bool(api.page_rows),
             is_running=is_running,
         )

@@ -136,7 +136,7 @@ def _of_polling(report: SystemReport) -> Iterator[Problem]:
 
 def _of_recovery(system: str, recovery: RecoveryReport) -> Iterator[Problem]:
     acts = recovery.mode in (Mode.ASK, Mode.ENFORCE)
-    if acts and recovery.readiness != ReadinessState.ACTIVE:
+    if acts and recovery.readiness not in (ReadinessState.ACTIVE, ReadinessState.STANDBY):
         shown = present_readiness(recovery.readiness)
         yield Problem(
             Kind.RECOVERY, system, OF_RECOVERY[shown.tone], links.RECOVERY, detail=shown.label

@@ -21,7 +21,7 @@ from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
-from exporter.vergeos.refusals import RefusalMemory
+from exporter.vergeos.refusals import RefusalMemory, RefusalStore
 from exporter.vergeos.transport import Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
@@ -37,6 +37,7 @@ def connect(
     acts: bool = False,
     state: Path | None = None,
     asks_anyway: bool = False,
+    store: RefusalStore | None = None,
 ) -> VergeOSClient:
     """
     Return a client of one system over *session*.
@@ -46,23 +47,35 @@ def connect(
         acts: Whether the client sends actions: it uses the action credential if there is one.
         state: The state directory, where refused credentials are remembered across restarts.
         asks_anyway: Whether to try credentials once that are remembered as refused.
+        store: Where refused credentials are remembered instead.
 
     """
     api = resolved.api
     transport = Transport(
         session,
         resolved.system.url,
-        budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
+        budget=budget or make_budget(api),
         clock=clock,
         meter=meter,
         limits=limits_of(api),
     )
-    source = _credential_source(resolved.system, acts=acts)
-    role = "action" if acts and resolved.system.acts_with_another_key else "poll"
-    store = RefusalFile(state, resolved.system.url, role) if state is not None else None
+    source = credential_source(resolved.system, acts=acts)
+    if store is None and state is not None:
+        store = refusal_file(resolved.system, state, acts=acts)
     refusals = RefusalMemory(clock, store, asks_anyway=asks_anyway)
     by_token = resolved.system.login == "token"
     return VergeOSClient(transport, source, use_token=by_token, refusals=refusals)
+
+
+def refusal_file(system: SystemSettings, state: Path, *, acts: bool = False) -> RefusalFile:
+    """Return the memory in *state* of a refused credential of *system*."""
+    role = "action" if acts and system.acts_with_another_key else "poll"
+    return RefusalFile(state, system.url, role)
+
+
+def make_budget(api: APISettings) -> RequestBudget:
+    """Return the request budget that *api* allows."""
+    return RequestBudget(api.requests_per_hour, reserve=api.reserve)
 
 
 def limits_of(api: APISettings) -> Limits:
@@ -145,7 +158,8 @@ def _make_session(
     return session
 
 
-def _credential_source(system: SystemSettings, *, acts: bool) -> CredentialSource:
+def credential_source(system: SystemSettings, *, acts: bool) -> CredentialSource:
+    """Return the source of the credentials of *system*, or of those for its actions."""
     if acts and system.acts_with_another_key:
         keys = _Secret(system.action_api_key, system.action_api_key_file)
         return lambda: Credentials(api_key=keys.read(), stamps=(keys.stamp,))
@@ -163,7 +177,7 @@ def secret_problems(system: SystemSettings) -> Iterator[str]:
     """Yield what is wrong with the files of the secrets of *system*."""
     for acts in (False, True) if system.acts_with_another_key else (False,):
         try:
-            _credential_source(system, acts=acts)()
+            credential_source(system, acts=acts)()
         except ConfigError as error:
             yield str(error)
 

@@ -21,6 +21,7 @@ from exporter.recovery.model.limits import DAY, HOUR
 
 if TYPE_CHECKING:
     from exporter.journal.journal import Journal
+    from exporter.journal.key_uses import KeyUses
     from exporter.journal.lease import Lease
     from exporter.journal.writer import SystemJournal
 
@@ -84,6 +85,16 @@ class JournalHandle:
         """
         journal = await self._open()
         return journal.store(system, journal.lease(system, self.replica).fence(epoch))
+
+    async def key_uses(self) -> "KeyUses":
+        """
+        Return what replicas tell each other of the keys that they use.
+
+        Raises:
+            JournalError: The journal cannot be opened.
+
+        """
+        return (await self._open()).key_uses()
 
     async def _open(self) -> "Journal":
         async with self._opening:

@@ -134,6 +134,7 @@ class Replica:
             else:
                 await self._wait(self._lease, may_lead=may_lead)
         except JournalError as error:
+            self._lease = None  # its database may have been replaced
             if self.problem != str(error):
                 log.error("recovery.lease_unknown", error=str(error))
             self.problem = str(error)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,21 @@ from exporter.collectors.inventory import join
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
 from exporter.console.system_history import SystemHistory
-from exporter.daemon.clients import connect, limits_of
+from exporter.daemon.clients import (
+    connect,
+    credential_source,
+    limits_of,
+    make_budget,
+    refusal_file,
+)
 from exporter.daemon.page_publisher import PagePublisher
+from exporter.daemon.poll_plan import PollPlan
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.replica import Replica
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.saved_history import add_saved_history
 from exporter.daemon.secret_watch import SecretWatch, secret_files
+from exporter.daemon.shared_key import SharedKey
 from exporter.daemon.shared_kill_switch import share_kill_switch
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
@@ -31,14 +39,16 @@ from exporter.daemon.watched_system import WatchedSystem
 from exporter.doctor.doctor import Doctor
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
-from exporter.polling.plan import Plan
+from exporter.polling.key_share import ALONE, KeyShare
 from exporter.polling.poller import Poller
+from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.recovery.engine import Recovery
 from exporter.recovery.leadership import ONLY_REPLICA
 from exporter.recovery.model.ports import JournalStore
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import SystemMeter, Telemetry
+from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
@@ -89,14 +99,18 @@ class SystemBuilder:
         """Start a system and its tasks; it continues *former*, which has stopped."""
         system, directory = settings.system, self._journal.directory
         _warn_of_tls(settings)
-        clients = self._clients(settings, sessions, meter)
+        budget = make_budget(settings.api)
+        keys = self._keys(settings, budget)
+        clients = self._clients(settings, sessions, meter, budget, keys)
         client = clients[0]
         request_memory = RequestMemory(memory, directory, system.url, client.budget, self._clock)
         same = former if former is not None and former.settings.system.url == system.url else None
         if same is not None:
             client.carry_on(same.client)
+            for key, before in zip(keys, same.keys, strict=False):
+                key.carry_on(before)
         else:
-            request_memory.resume(ahead=sum(one.requests for one in settings.schedules))
+            request_memory.resume(ahead=_requests_at_start(settings))
         _share_refusals(settings, clients)
         replica = self._replica(settings)
         worker = self._recovery_worker(settings, clients, sessions[3:], meter, name, replica)
@@ -112,11 +126,12 @@ class SystemBuilder:
             history=history,
         )
         source = _source(client, settings, same.source if same is not None else None)
+        plan = PollPlan(settings, source, partial(_share, keys, replica))
         poller = Poller(
             source,
             join,
             publisher,
-            plan_of(settings, source),
+            plan.current(),
             name=meter.system_name,
             named=name.is_known,
             url=system.url,
@@ -126,12 +141,18 @@ class SystemBuilder:
             on_poll=worker.enqueue if worker is not None else None,
             former=former.poller if former is not None else None,
         )
-        running = {"poll": poller.run(), "remember requests": request_memory.save_forever()}
+        follow = partial(plan.follow, poller)
+        running = {
+            "poll": _poll(poller, keys, follow, ahead=_requests_at_start(settings)),
+            "remember requests": request_memory.save_forever(),
+            **{f"share key {number}": key.run(follow) for number, key in enumerate(keys)},
+        }
         if worker is not None:
             running["recovery"] = worker.run()
             if replica is not None:
                 running["lease"] = replica.run(
-                    worker.leader_changed, may_lead=lambda: not worker.recovery.bug
+                    partial(_leader_changed, worker, follow),
+                    may_lead=lambda: not worker.recovery.bug,
                 )
                 running["kill switch"] = share_kill_switch(
                     replica.name,
@@ -155,6 +176,8 @@ class SystemBuilder:
             name,
             recovery,
             replica,
+            keys,
+            plan,
             history,
             SecretWatch(secret_files(settings), partial(poller.retry_refused, in_seconds=0.0)),
             self._run(system.url, running),
@@ -184,7 +207,7 @@ class SystemBuilder:
         if _tables(settings) != _tables(before):
             watched = watched._replace(source=_source(watched.client, settings, watched.source))
         if _polled(settings) != _polled(before):
-            watched.poller.use(watched.source, plan_of(settings, watched.source))
+            watched.plan.use(settings, watched.source, watched.poller)
         if watched.recovery is None or _rules(settings) == _rules(before):
             return watched._replace(settings=settings)
         if watched.replica is not None:
@@ -204,16 +227,48 @@ class SystemBuilder:
         settings: ResolvedSystem,
         sessions: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
+        budget: RequestBudget,
+        keys: Sequence[SharedKey],
     ) -> Sequence[VergeOSClient]:
         """Return the client to poll and, with recovery, those to read again and to act."""
-        opened = partial(connect, settings, meter=meter, clock=self._clock)
-        state = self._journal.directory
-        client = opened(sessions[0], state=state)
+        opened = partial(
+            connect,
+            settings,
+            meter=meter,
+            clock=self._clock,
+            budget=budget,
+            state=self._journal.directory,
+        )
+        polls, acts = (keys[0].refusals, keys[-1].refusals) if keys else (None, None)
+        client = opened(sessions[0], store=polls)
         if not settings.recovers:
             return (client,)
-        reader = opened(sessions[1], budget=client.budget, state=state)
-        actor = opened(sessions[2], budget=client.budget, acts=True, state=state)
-        return client, reader, actor
+        reader = opened(sessions[1], store=polls)
+        return client, reader, opened(sessions[2], acts=True, store=acts)
+
+    def _keys(self, settings: ResolvedSystem, budget: RequestBudget) -> Sequence[SharedKey]:
+        """Return the keys of a system that other replicas may use too, the polling one first."""
+        if not self._journal.is_shared:
+            return ()
+        system, state = settings.system, self._journal.directory
+        opened = partial(
+            SharedKey, self._journal.replica, system.url, open_uses=self._journal.key_uses
+        )
+        polls = opened(
+            source=credential_source(system, acts=False),
+            file=refusal_file(system, state),
+            clock=self._clock,
+            budget=budget,
+            planned=lambda: requests_per_hour([*settings.schedules, *settings.besides]),
+        )
+        if not (settings.recovers and system.acts_with_another_key):
+            return (polls,)
+        acts = opened(
+            source=credential_source(system, acts=True),
+            file=refusal_file(system, state, acts=True),
+            clock=self._clock,
+        )
+        return polls, acts
 
     def _recovery_worker(
         self,
@@ -276,6 +331,32 @@ class SystemBuilder:
         )
 
 
+async def _poll(
+    poller: Poller, keys: Sequence[SharedKey], follow: Callable[[], None], *, ahead: int
+) -> None:
+    """Poll until cancelled, once it is known what other replicas have sent and were refused."""
+    if keys:
+        await asyncio.gather(keys[0].first(ahead=ahead), *(key.first() for key in keys[1:]))
+        follow()
+    await poller.run()
+
+
+def _requests_at_start(settings: ResolvedSystem) -> int:
+    return sum(one.requests for one in settings.schedules)
+
+
+def _share(keys: Sequence[SharedKey], replica: Replica | None) -> KeyShare:
+    """Return the part of this replica in the use of the polling key."""
+    if not keys:
+        return ALONE
+    return keys[0].share(leads=None if replica is None else replica.term is not None)
+
+
+def _leader_changed(worker: RecoveryWorker, follow: Callable[[], None]) -> None:
+    worker.leader_changed()
+    follow()
+
+
 def _former_seconds(settings: ResolvedSystem) -> float:
     """Return how long after the end of its lease the last action of another replica may arrive."""
     return settings.recovery.limits.reread_age_seconds + settings.api.timeout_seconds
@@ -335,15 +416,3 @@ def _source(
     if former is not None:
         source.carry_on(former)
     return source
-
-
-def plan_of(settings: ResolvedSystem, source: VergeOSSource) -> Plan:
-    """Return how the poller works by *settings*."""
-    return Plan(
-        settings.schedules,
-        settings.poll.stale_after_polls,
-        settings.besides_at,
-        lambda: settings.schedules_for(source.requests(), is_running=True),
-        frozen_after_seconds=settings.poll.frozen_after_seconds,
-        withdraws_frozen=settings.poll.frozen_status == "withdraw",
-    )

@@ -10,9 +10,11 @@ import msgspec
 from exporter.config.systems import ResolvedSystem
 from exporter.console.system_history import SystemHistory
 from exporter.daemon.page_publisher import PagePublisher
+from exporter.daemon.poll_plan import PollPlan
 from exporter.daemon.replica import Replica
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.secret_watch import SecretWatch
+from exporter.daemon.shared_key import SharedKey
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.model import SystemReport
@@ -39,6 +41,9 @@ class WatchedSystem(NamedTuple):
     recovery: Recovery | None
     replica: Replica | None
     """Its part in leading recovery, where replicas share the journal."""
+    keys: Sequence[SharedKey]
+    """Its keys, the polling one first, where replicas share the journal."""
+    plan: PollPlan
     history: SystemHistory
     secrets: SecretWatch
     tasks: Sequence[asyncio.Task[Any]]

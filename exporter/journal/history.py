@@ -111,15 +111,7 @@ class JournalFile:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         def checked(connection: Connection) -> T:
-            found = schema.revision(connection)
-            if found is None:
-                raise JournalError(f"{self.place} has no tables of recovery: it is no journal")
-            if found != schema.REVISION:
-                raise JournalError(
-                    f"the tables of {self.place} have revision {found}, and this version reads "
-                    f"{schema.REVISION}. If an older version of Vergewatch wrote them, let this "
-                    "version upgrade them (vergewatch run); if a newer one did, use that"
-                )
+            schema.check_current(connection, self.place)
             return work(connection)
 
         if self._database is not None:

@@ -21,6 +21,7 @@ from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
+from exporter.journal.key_uses import KeyUses
 from exporter.journal.place import Place, PostgresServer
 from exporter.journal.report_query import (
     changes_since,
@@ -94,6 +95,9 @@ class Journal:
         from exporter.journal.lease import Lease  # noqa: PLC0415 - loads the dialect of PostgreSQL
 
         return Lease(self._database, system, replica)
+
+    def key_uses(self) -> KeyUses:
+        return KeyUses(self._database)
 
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT

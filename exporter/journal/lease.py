@@ -8,7 +8,7 @@ only in transactions that begin with `Fence.check`, so nothing is written by an 
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, DateTime, extract, func, literal, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql import ColumnElement
 
@@ -107,7 +107,7 @@ class Lease:
 
     async def state(self) -> LeaseState:
         """Return who holds the lease."""
-        left = func.extract("epoch", leases.c.until - _NOW)
+        left = extract("epoch", type_coerce(leases.c.until, DateTime(timezone=True)) - _NOW)
         lease = select(leases.c.holder, leases.c.epoch, left).where(leases.c.system == self._system)
         row = await self._database.read(lambda connection: connection.execute(lease).one_or_none())
         if row is None:

@@ -25,10 +25,9 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            other = _holder(self._descriptor)
             os.close(self._descriptor)
-            holder = f"process {pid}" if pid else "another process"
-            raise JournalError(f"the journal is in use: {holder} holds {path}") from None
+            raise JournalError(f"the journal is in use: {other} holds {path}") from None
         except OSError:
             os.close(self._descriptor)
             raise
@@ -38,3 +37,23 @@ class Lock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def holder(path: Path) -> str:
+    """Return which process holds the lock on *path*; empty if none does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _holder(descriptor: int) -> str:
+    pid = os.read(descriptor, 32).decode(errors="replace").strip()
+    return f"process {pid}" if pid else "another process"

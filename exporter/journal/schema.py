@@ -5,7 +5,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert
 from exporter.errors import JournalError
 from exporter.journal.tables import METADATA
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision in `migrations`. Revisions have four digits, so they sort as text."""
 
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
@@ -19,6 +19,29 @@ def revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION.name):
         return None
     return connection.execute(select(VERSION.c.version_num)).scalar_one_or_none()
+
+
+def check_current(connection: Connection, place: str) -> None:
+    """Raise `JournalError` unless the tables are of this version."""
+    found = revision(connection)
+    if found is None:
+        raise JournalError(f"{place} has no tables of recovery: it is no journal")
+    if found != REVISION:
+        raise JournalError(
+            f"the tables of {place} have revision {found}, and this version reads {REVISION}. If "
+            "an older version of Vergewatch wrote them, upgrade them with vergewatch journal "
+            "migrate; if a newer one did, use that"
+        )
+
+
+def check_not_newer(found: str | None, place: str) -> None:
+    """Raise `JournalError` if the tables, which have the revision *found*, are too new."""
+    if found is not None and found > REVISION:
+        raise JournalError(
+            f"the journal {place} was written by a newer version of Vergewatch (its tables have "
+            f"revision {found}, this version supports {REVISION}); run that version, or use "
+            "another file or database: recovery then starts with an empty journal"
+        )
 
 
 def lock(connection: Connection) -> None:
@@ -45,10 +68,5 @@ def prepare(connection: Connection, place: str) -> bool:
         VERSION.create(connection)
         connection.execute(insert(VERSION).values(version_num=REVISION))
         return True
-    if found > REVISION:
-        raise JournalError(
-            f"the journal {place} was written by a newer version of Vergewatch (its tables have "
-            f"revision {found}, this version supports {REVISION}); run that version, or move "
-            "the file away: recovery then starts with an empty journal"
-        )
+    check_not_newer(found, place)
     return found == REVISION

@@ -295,3 +295,14 @@ leases = Table(
     Column("until", UTCDateTime, nullable=False),
 )
 """Which replica may poll and act, until when by the clock of the database server."""
+
+key_uses = Table(
+    "key_uses",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("replica", Text, primary_key=True),
+    Column("time", UnixTime, nullable=False),
+    Column("use", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+)
+"""What each replica said last of a key of VergeOS, which is named by a hash."""

@@ -22,3 +22,5 @@ class Plan(NamedTuple):
     """Seconds without an update after which the status of VMs is frozen."""
     withdraws_frozen: bool = False
     """Whether a frozen status is published no longer."""
+    stands_by: bool = False
+    """Whether a replica with the same key polls the other tables."""

@@ -1,6 +1,6 @@
 """When each table is due, what an hour of polling costs, and how it fits the request budget."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor
 from typing import NamedTuple, NoReturn
 
@@ -49,6 +49,7 @@ def fit_to_budget(
     per_hour: int,
     reserve: float,
     besides: Sequence[TableSchedule] = (),
+    elsewhere: Callable[[int], float] = lambda _: 0.0,
     paged: bool = False,
     is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
@@ -62,6 +63,7 @@ def fit_to_budget(
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
         besides: The regular reads of recovery, which the reserve pays for as far as it goes.
+        elsewhere: Returns how many of the requests for polling others with the same key need.
         paged: Whether tables are read page by page. A start then costs up to twice as much: it does
             not know the last page of a table.
         is_running: Whether polling goes on in any case: if nothing else helps, every interval is
@@ -71,7 +73,8 @@ def fit_to_budget(
         ConfigError: They do not fit even then; with the arithmetic.
 
     """
-    allowed = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
+    shared = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
+    allowed = floor(shared - elsewhere(shared))
     at_start = sum(one.requests for one in schedules) * (2 if paged else 1)
     aim = allowed - at_start
     fitted = tuple(schedules)
@@ -88,7 +91,7 @@ def fit_to_budget(
     if needed > allowed and is_running:
         return tuple(_stretched(one, needed / max(1.0, aim)) for one in fitted)
     if needed > allowed:
-        _refuse(fitted, allowed=allowed, per_hour=per_hour)
+        _refuse(fitted, allowed=allowed, per_hour=per_hour, elsewhere=shared - allowed)
     return fitted
 
 
@@ -129,16 +132,20 @@ def allowance(per_hour: int, reserve: float) -> int:
     return floor(round(per_hour * (1 - reserve), 6))
 
 
-def _refuse(schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int) -> NoReturn:
+def _refuse(
+    schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int, elsewhere: int
+) -> NoReturn:
     needed = requests_per_hour(schedules)
     lines = "\n".join(
         f"  {one.table:<20} every {one.every_seconds:>6g} s  {one.requests_per_hour:>8.1f}"
         for one in schedules
         if one.requests
     )
+    for_others = f" and {elsewhere} of replicas with the same key" if elsewhere else ""
     raise ConfigError(
         f"polling needs {ceil(needed)} requests an hour, and {allowed} are allowed "
-        f"({per_hour} less {per_hour - allowed} reserved for recovery), although every interval "
+        f"({per_hour} less {per_hour - allowed - elsewhere} reserved for recovery{for_others}), "
+        "although every interval "
         f"that may be stretched already is:\n{lines}\n"
         "  Make poll.fast_seconds longer, switch off a collector, remove intervals under "
         "poll.tables, or raise api.requests_per_hour if your VergeOS allows more"

@@ -20,14 +20,21 @@ def system_of_question(
         AnswerRefusedError: No system takes such an answer; the message says why.
 
     """
-    problems = []
+    problems, standing_by = [], dict[str, Recovery]()
     for name, recovery in recoveries.items():
+        if recovery.stands_by:
+            standing_by[name] = recovery  # the leader knows the question
+            continue
         try:
             answerable(number, kind, recovery.system_facts)
         except AnswerRefusedError as error:
             problems.append(f"{name}: {error}")
         else:
             return {name: recovery}
+    if len(standing_by) == 1:
+        return standing_by
+    if standing_by:
+        problems.append(f"name one of the systems {', '.join(standing_by)}, which others lead")
     raise AnswerRefusedError("; ".join(problems))
 
 

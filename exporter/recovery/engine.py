@@ -6,7 +6,7 @@ the rules.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -189,6 +189,11 @@ class Recovery:
         return self._leadership.leader
 
     @property
+    def stands_by(self) -> bool:
+        """Whether another replica leads, or may, so that commands are passed on."""
+        return self._leadership.is_shared and not self._journal_writer.is_open
+
+    @property
     def _standby(self) -> str:
         """Which other replica leads, or that none does; empty while this one leads."""
         if self._leadership.term is not None:
@@ -262,6 +267,7 @@ class Recovery:
         return replace(
             report,
             leads=self._leadership.term is not None,
+            leader=self._leadership.leader,
             lease_epoch=self._leadership.epoch,
             lease_age_seconds=self._leadership.age_seconds,
         )
@@ -281,7 +287,10 @@ class Recovery:
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at), self.state.cases)
             for because in self._control.expire():
                 self.state = warmed_up(self.state, because, at=self.watched)
-            await self._take_commands()
+            if CommandKind.STEP_DOWN in await self._take_commands():
+                await self._step_down()
+                self.report = self._make_report()
+                return
             await self._observe(poll)
             await _let_others_run()
             if self.state.health.problem is None:
@@ -342,11 +351,13 @@ class Recovery:
 
         Raises:
             JournalError: The command could not be recorded, and is not in force.
-            AnswerRefusedError: The question takes no such answer.
+            AnswerRefusedError: The question takes no such answer, or there is no other replica.
 
         """
         question = details.get("question")
-        if self._leadership.is_shared and not self._journal_writer.is_open:
+        if kind is CommandKind.STEP_DOWN and not self._leadership.is_shared:
+            raise AnswerRefusedError("no other replica shares the journal, so none can lead")
+        if self.stands_by:
             return await self._pass_on(kind, **details)
         async with self._control.lock:
             if question is not None:
@@ -354,6 +365,9 @@ class Recovery:
             given = self._control.command(kind, **details)
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
+        if kind is CommandKind.STEP_DOWN:
+            async with self._turn:  # the poll in progress is processed to its end
+                await self._step_down()
         if given.uuid is not None:
             async with self._turn:
                 if question is not None:
@@ -373,18 +387,27 @@ class Recovery:
         log.info("recovery.command_passed_on", command=str(kind), leader=self.leader)
         return given
 
-    async def _take_commands(self) -> None:
-        """Apply the commands that other replicas were given."""
+    async def _step_down(self) -> None:
+        """Leave the lead to another replica."""
+        try:
+            await self._leadership.step_down()
+        except JournalError as error:
+            log.warning("recovery.lease_not_released", error=str(error))
+        await self._leads()
+
+    async def _take_commands(self) -> Collection[CommandKind]:
+        """Apply the commands that other replicas were given; return their kinds."""
         if not self._leadership.is_shared:
-            return
+            return ()
         async with self._control.lock:
             try:
                 taken = await self._journal_writer.store.take_commands(self.watched)
             except JournalError as error:
                 self._journal_writer.close(error)
-                return
+                return ()
             for given in taken:
                 self._take(given)
+            return {given.kind for given in taken}
 
     def _take(self, given: Command) -> None:
         """Apply a command that another replica was given."""

@@ -9,6 +9,9 @@ LEADS_SECONDS = 20.0
 """How long after it sent the last successful renewal a replica leads, by its own clocks. The lease
 lasts ten seconds longer: an action that begins before this time is over by then."""
 
+MAX_REREAD_SECONDS = 10.0
+"""The longest time from the last look to an action that always fits into a renewed lease."""
+
 
 class OnlyReplica:
     """The `Leadership` where no other replica can lead: it has the journal to itself."""
@@ -19,6 +22,9 @@ class OnlyReplica:
     leader = ""
     problem = ""
     is_shared = False
+
+    async def step_down(self) -> None:
+        """Do nothing: no other replica could take the lead."""
 
     def forbidden(self) -> str:
         return ""

@@ -262,7 +262,7 @@ class RecoveryService:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
         if question is not None:
             chosen = system_of_question(question, kind, chosen)
-        if found is not None and not _can_be_cleared(found):
+        if found is not None and not (found.recovery.stands_by or _can_be_cleared(found)):
             raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
         if kind is CommandKind.FORGET and lesson.template is not None:
             chosen = systems_that_know(lesson.template, chosen)
@@ -309,6 +309,7 @@ class RecoveryService:
             mode=recovery.mode.value,
             readiness=readiness.value,
             because=because,
+            leader=recovery.leader,
             kill_switch=facts.kill_switch,
             kill_switch_file=recovery.setup.kill_switch_file,
             silences_unknown=facts.silences_unknown,

@@ -1,7 +1,7 @@
 """The hourly budget of API requests."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.polling.schedule import HOUR_SECONDS, allowance
@@ -60,6 +60,9 @@ class RequestBudget:
         self._others = _Window()
         self._elsewhere = _Window()
         """Sent by another process."""
+        self._polls_of_replicas = _Window()
+        self._others_of_replicas = _Window()
+        """Sent by replicas with the same key."""
 
     def use(self, per_hour: int, *, reserve: float) -> None:
         """Change the allowance; the requests of the last hour stay counted."""
@@ -83,7 +86,7 @@ class RequestBudget:
         if self.spent(at=at) >= self.per_hour:
             wait = _Window(self._all()).wait(self.per_hour, at=at)
         if not urgent:
-            wait = max(wait, self._polls.wait(self.for_polling, at=at))
+            wait = max(wait, self._all_polls().wait(self.for_polling, at=at))
         if not wait:
             (self._others if urgent else self._polls).moments.append(at)
         return wait
@@ -93,6 +96,8 @@ class RequestBudget:
         self._polls = _Window(former._polls.moments)  # noqa: SLF001 - same class
         self._others = _Window(former._others.moments)  # noqa: SLF001 - same class
         self._elsewhere = former._elsewhere  # noqa: SLF001 - same class
+        self._polls_of_replicas = former._polls_of_replicas  # noqa: SLF001 - same class
+        self._others_of_replicas = former._others_of_replicas  # noqa: SLF001 - same class
         self.throttle = former.throttle
 
     def resume(self, minutes: Mapping[int, Spent], *, at: float, now: float) -> None:
@@ -115,6 +120,23 @@ class RequestBudget:
         sums = {minute: sum(spent) for minute, spent in minutes.items()}
         self._elsewhere = _Window(_moments(sums, at=at, now=now))
 
+    def count_replicas(
+        self, minutes: Iterable[Mapping[int, Spent]], *, at: float, now: float
+    ) -> None:
+        """
+        Count the last hour of the replicas with the same key, instead of what was known of it.
+
+        Their polls count towards the share of polling.
+        """
+        polls: Counter[int] = Counter()
+        others: Counter[int] = Counter()
+        for spent_in in minutes:
+            for minute, spent in spent_in.items():
+                polls[minute] += max(0, spent.polls)
+                others[minute] += max(0, spent.others)
+        self._polls_of_replicas = _Window(_moments(polls, at=at, now=now))
+        self._others_of_replicas = _Window(_moments(others, at=at, now=now))
+
     def minutes(self, *, at: float, now: float) -> dict[int, Spent]:
         """Return the requests of this process in the last hour, by minute since 1970."""
         self.spent(at=at)
@@ -134,18 +156,34 @@ class RequestBudget:
 
     def spent(self, *, at: float) -> int:
         """Return the number of requests made in the hour before *at*."""
-        windows = (self._polls, self._others, self._elsewhere)
-        for window in windows:
+        for window in self._windows:
             window.expire(at=at)
-        return sum(len(window.moments) for window in windows)
+        return sum(len(window.moments) for window in self._windows)
 
     def left(self, *, at: float) -> int:
         """Return how many requests polling may still make in this hour."""
         in_all = self.per_hour - self.spent(at=at)
-        return max(0, min(in_all, self.for_polling - len(self._polls.moments)))
+        polls = len(self._polls.moments) + len(self._polls_of_replicas.moments)
+        return max(0, min(in_all, self.for_polling - polls))
+
+    @property
+    def _windows(self) -> Sequence[_Window]:
+        return (
+            self._polls,
+            self._others,
+            self._elsewhere,
+            self._polls_of_replicas,
+            self._others_of_replicas,
+        )
 
     def _all(self) -> list[float]:
-        return [*self._polls.moments, *self._others.moments, *self._elsewhere.moments]
+        return [moment for window in self._windows for moment in window.moments]
+
+    def _all_polls(self) -> _Window:
+        """Return the polls of this process and of the replicas with the same key."""
+        if not self._polls_of_replicas.moments:
+            return self._polls
+        return _Window([*self._polls.moments, *self._polls_of_replicas.moments])
 
 
 def _moments(minutes: Mapping[int, int], *, at: float, now: float) -> list[float]:

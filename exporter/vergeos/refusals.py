@@ -180,6 +180,15 @@ class RefusalMemory:
             self._refusal = known._replace(stored=stored)
 
 
+def key_name(credentials: Credentials, url: str) -> str:
+    """
+    Return a name for *credentials* at *url*, the same wherever they are used.
+
+    They cannot be found from it by trying. It takes a twentieth of a second.
+    """
+    return _slow_hash(credentials, f"key of {url}".encode())
+
+
 def _slow_hash(credentials: Credentials, salt: bytes) -> str:
     parts = (
         credentials.api_key.get_secret_value() if credentials.api_key is not None else None,

@@ -412,7 +412,12 @@ async def _openapi(_: web.Request) -> web.Response:
 
 def _ready_line(report: SystemReport, reason: str) -> str:
     state = state_of(report).value
-    return _one_line(f"{report.system_name}: {state}" + (f" ({reason})" if reason else ""))
+    leader = report.recovery.leader if report.recovery is not None else ""
+    return _one_line(
+        f"{report.system_name}: {state}"
+        + (f" ({reason})" if reason else "")
+        + (f"; the replica {leader} leads recovery" if leader else "")
+    )
 
 
 def _plain(text: str, *, status: int = 200) -> web.Response:

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from exporter.config.loader import load
+from exporter.config.recovery import RecoverySettings
+from exporter.config.recovery_setup import recovery_setup
 from exporter.errors import ConfigError
+from exporter.recovery.model.limits import Mode
 
 EMPTY_LIST = "is an empty list: give at least one pattern, or leave the setting out"
 EMPTY = 'is empty and would fit nothing; "*" fits every name'
@@ -106,3 +109,17 @@ def test_setting_without_an_empty_list_is_accepted(tmp_path: Path) -> None:
     assert not problem(
         tmp_path, f"confirm: {{url: 'http://p:9090', rules: [{{names: '[x]*', {QUERY}}}]}}"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Watch", {"watch"}),
+        ("", set()),
+        (["watch-a", "Watch-B"], {"watch-a", "watch-b"}),
+    ],
+)
+def test_own_user_is_one_or_one_for_each_replica(given: object, expected: set[str]) -> None:
+    settings = RecoverySettings.model_validate({"own_user": given})
+
+    assert recovery_setup(settings, Mode.SHADOW).log_users.own == expected

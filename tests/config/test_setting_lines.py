@@ -120,7 +120,7 @@ def test_every_name_is_read_back(word: str) -> None:
     read = yaml.safe_load(text_of(settings))["recovery"]
 
     assert read["rules"] == [{"names": [word], "policy": "no"}]
-    assert read["own_user"] == word
+    assert read["own_user"] == [word]
 
 
 def test_a_single_system_is_shown_once() -> None:

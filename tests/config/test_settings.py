@@ -403,3 +403,12 @@ def test_empty_section_is_refused(tmp_path: Path) -> None:
     text = written(tmp_path / "v.yml", f"{CLOUD}poll:\n")
 
     assert "poll: expected a group of settings" in complaint(text)
+
+
+def test_action_must_fit_into_the_lease_of_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERGEWATCH_RECOVERY__LIMITS__REREAD_AGE_SECONDS", "10.1")
+    assert one_system(monkeypatch).recovery.limits.reread_age_seconds == 10.1
+
+    monkeypatch.setenv("VERGEWATCH_JOURNAL__URL", "postgresql://vw@db/vw")
+
+    assert "reread_age_seconds is more than 10" in complaint()

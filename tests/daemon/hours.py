@@ -206,6 +206,7 @@ class Journals:
     """Journals that remember nothing, in a state directory that does."""
 
     journal = None
+    is_shared = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -217,8 +218,14 @@ class Journals:
 class Daemon:
     """The systems of a daemon that monitors *system*."""
 
-    def __init__(self, system: System, directory: Path, tasks: asyncio.TaskGroup) -> None:
-        clock, telemetry, journals = system.clock, Telemetry(), Journals(directory)
+    def __init__(
+        self,
+        system: System,
+        directory: Path,
+        tasks: asyncio.TaskGroup,
+        journals: Journals | None = None,
+    ) -> None:
+        clock, telemetry, journals = system.clock, Telemetry(), journals or Journals(directory)
         self._clock = clock
         self.manager = SystemManager(
             tasks,
@@ -262,6 +269,12 @@ class Daemon:
     async def stop(self) -> None:
         await self.manager.stop()
 
+    def kill(self) -> None:
+        """End it at once; nothing is saved."""
+        for watched in self.manager._watched:
+            for task in watched.tasks:
+                task.cancel()
+
 
 def _polls(schedule: TableSchedule, seconds: float) -> int:
     """Return the number of polls within so many seconds since the start."""
@@ -278,15 +291,20 @@ async def _settle() -> None:
     raise AssertionError("the daemon is busy although no time passes")
 
 
+def replace_sockets(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let daemons in this process monitor *system*, without threads, pages and sockets."""
+    monkeypatch.setattr(executor, "workers", Inline())
+    monkeypatch.setattr(poller, "EXPIRY_CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(system_builder, "PagePublisher", NoPages)
+    monkeypatch.setattr(systems, "make_sessions", lambda *_: (system,) * 3)
+
+
 @asynccontextmanager
 async def running(
     system: System, settings: Settings, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Daemon]:
     """Run a daemon that monitors *system*."""
-    monkeypatch.setattr(executor, "workers", Inline())
-    monkeypatch.setattr(poller, "EXPIRY_CHECK_SECONDS", 60.0)
-    monkeypatch.setattr(system_builder, "PagePublisher", NoPages)
-    monkeypatch.setattr(systems, "make_sessions", lambda *_: (system,) * 3)
+    replace_sockets(system, monkeypatch)
     async with asyncio.TaskGroup() as tasks:
         daemon = Daemon(system, directory, tasks)
         await daemon.apply(settings)

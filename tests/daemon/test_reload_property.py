@@ -24,9 +24,9 @@ from exporter.config.settings import Settings
 from exporter.config.systems import resolve_systems
 from exporter.daemon.app import Parts
 from exporter.daemon.guest_discovery import GuestDiscovery
+from exporter.daemon.poll_plan import plan_of
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
-from exporter.daemon.system_builder import plan_of
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.watched_system import WatchedSystem
 from exporter.errors import ConfigError
@@ -191,7 +191,8 @@ def knows_users(daemon: Daemon, new: Settings) -> bool:
 
     users = instances(daemon.recovery, LogUsers)
     names = frozenset(one.casefold() for one in new.recovery.system_users)
-    return len(users) > 0 and all(one == (new.recovery.own_user, names) for one in users)
+    own = frozenset(one.casefold() for one in new.recovery.own_user)
+    return len(users) > 0 and all(one == (own, names) for one in users)
 
 
 def classifies_by(daemon: Daemon, new: Settings) -> bool:

@@ -16,6 +16,9 @@ from exporter.journal.sqlite_database import FILE
 from tests.fakes import FakeClock
 from tests.postgres import Postgres
 
+FIRST_RELEASE = Path(__file__).parent / "revision_0001.sql"
+"""A journal in SQLite with revision 0001, which has an example of each row."""
+
 
 class Other(Protocol):
     """Another program's connection to the database of `journal`, which commits at once."""

@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from exporter.errors import JournalError
+from exporter.journal import postgres_database
 from exporter.journal.journal import open_journal
 from exporter.journal.migrate import MIGRATIONS
 from exporter.journal.schema import REVISION
@@ -21,11 +22,11 @@ from exporter.journal.sqlite_database import FILE
 from exporter.journal.tables import METADATA
 from tests.daemon_process import REAL_TIME
 from tests.fakes import FakeClock
+from tests.journal.conftest import FIRST_RELEASE
 from tests.journal.examples import CASE, COMMAND, DECISION, SYSTEM, poll_record
+from tests.postgres import Postgres, database_of
 
 ROOT = Path(__file__).parents[2]
-FIRST_RELEASE = Path(__file__).parent / "revision_0001.sql"
-"""A journal with revision 0001, which has an example of each row."""
 OPEN_AND_CLOSE = """
 import asyncio, pathlib, sys
 from exporter.clock import SystemClock
@@ -237,3 +238,49 @@ async def test_cancelled_opening_ends_the_upgrade(
 
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+PREVIOUS = (
+    "DROP TABLE leases",
+    "ALTER TABLE intents DROP COLUMN epoch",
+    "ALTER TABLE decisions DROP COLUMN epoch",
+    "ALTER TABLE commands DROP COLUMN epoch",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
+"""What takes the tables back to revision 0001."""
+COLUMNS = (
+    "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
+    "WHERE table_schema = 'public' ORDER BY 1, 2"
+)
+
+
+async def test_journal_of_revision_0001_on_postgres_is_upgraded(
+    postgres: Postgres, clock: FakeClock
+) -> None:
+    place = postgres.new_database()
+    journal = await open_journal(place, clock)
+    await journal.store(SYSTEM).save_poll(poll_record(cases=[CASE]))
+    await journal.close()
+    name = database_of(place)
+    new = await postgres.execute(COLUMNS, database=name)
+    await postgres.execute("SET ROLE vergewatch", *PREVIOUS, database=name)
+
+    journal = await open_journal(place, clock)
+
+    assert (await journal.store(SYSTEM).load()).cases == [CASE]
+    assert await postgres.execute(COLUMNS, database=name) == new
+    await journal.close()
+
+
+async def test_tables_on_postgres_are_created_once_by_processes_that_start_together(
+    postgres: Postgres, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_database, "LOCK_SECONDS", 60.0)
+    place = postgres.new_database()
+
+    async with asyncio.TaskGroup() as starting:
+        tasks = [starting.create_task(open_journal(place, clock)) for _ in range(4)]
+
+    for task in tasks:
+        assert await task.result().commands(SYSTEM) == []
+        await task.result().close()

@@ -26,11 +26,15 @@ from sqlalchemy import Engine
 from sqlalchemy.event import listen
 
 import exporter.cli.main
-import exporter.journal.journal  # noqa: F401
+import exporter.journal.journal
+import exporter.journal.postgres_database  # noqa: F401
 from exporter import logs
 from exporter.clock import SystemClock
 from exporter.config.loader import load
-from exporter.daemon import app
+from exporter.daemon import app, replica
+from exporter.journal import lease
+from exporter.recovery import leadership
+from exporter.recovery.act import executor
 
 PR_SET_PDEATHSIG = 1
 
@@ -46,6 +50,8 @@ class How(StrEnum):
     """In the next transaction: its rows are written, and its commit is not asked for."""
     COMMITTING = "committing"
     """About while that transaction is committed."""
+    STOPPED = "stopped"
+    """After it was written, by SIGSTOP: the life goes on after SIGCONT."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Order:
     config: str
     log: str
     doom: Doom | None = None
+    haste: float = 1.0
+    """How many times shorter the lease and all that goes with it are."""
 
     @classmethod
     def read(cls, line: str) -> "Order":
@@ -94,6 +102,11 @@ class Reaper:
         match self._doom.how:
             case How.UNSAID:
                 die()
+            case How.STOPPED:
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
+                os.kill(os.getpid(), signal.SIGSTOP)
+                raise structlog.DropEvent
             case How.SAID:
                 sys.stderr.write(f"{line}\n")
                 sys.stderr.flush()
@@ -111,6 +124,16 @@ class Reaper:
         threading.Timer(0.0002, die).start()
 
 
+def hasten(times: float) -> None:
+    """Make every time of the lease so many *times* shorter."""
+    lease.LEASE_SECONDS /= times
+    leadership.LEADS_SECONDS /= times
+    executor.LEASE_MARGIN_SECONDS /= times
+    replica.RENEW_SECONDS /= times
+    replica.STEP_SECONDS /= times
+    replica.STEP_DOWN_SECONDS /= times
+
+
 def live(command: Order) -> NoReturn:
     """Be the daemon, as ``vergewatch run`` is, until the end."""
     code = 1
@@ -122,6 +145,7 @@ def live(command: Order) -> NoReturn:
             os.dup2(source, target)
         settings = load(Path(command.config))
         logs.configure(settings.log.level, settings.log.format)
+        hasten(command.haste)
         if command.doom is not None:
             processors = structlog.get_config()["processors"]
             structlog.configure(processors=[*processors, Reaper(command.doom)])

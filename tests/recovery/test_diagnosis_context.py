@@ -1,5 +1,6 @@
 """What a diagnosis and the guards learn of a VM's surroundings: users, names, node, order."""
 
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,8 @@ from exporter.recovery.observe.node_history import Drop, NodeHistory
 from exporter.recovery.observe.state import RecoveryState
 from tests.fakes import START
 from tests.recovery.test_edges import CARE, DOWN, DOWN_AT, LIMITS, NOW, READ, vm
+
+WATCH = LogUsers(frozenset({"watch"}))
 
 NODES = {key: Node(key, f"node{key}", 1, 30 + key, None, None) for key in (1, 3, 4)}
 CLUSTERS = {1: Cluster(1, "east"), 2: Cluster(2, "west")}
@@ -60,18 +63,19 @@ def test_row_without_a_user_is_of_vergeos_itself(user: str, *, is_system: bool) 
 @pytest.mark.parametrize(
     ("own", "user", "is_own"),
     [
-        ("Watch", "watch", True),
-        ("watch", "WATCH", True),
-        ("watch", "anna", False),
-        ("watch", "", False),
-        ("", "", False),  # a user that is not known is no row's
-        ("", "anna", False),
+        ({"watch"}, "watch", True),
+        ({"watch"}, "WATCH", True),
+        ({"watch-a", "watch-b"}, "watch-b", True),
+        ({"watch"}, "anna", False),
+        ({"watch"}, "", False),
+        ((), "", False),  # a user that is not known is no row's
+        ((), "anna", False),
     ],
 )
 def test_own_rows_are_known_by_the_own_user_in_any_case(
-    own: str, user: str, *, is_own: bool
+    own: Collection[str], user: str, *, is_own: bool
 ) -> None:
-    assert LogUsers(own).is_own(user) is is_own
+    assert LogUsers(frozenset(own)).is_own(user) is is_own
 
 
 # The context of a diagnosis.
@@ -80,7 +84,7 @@ def test_own_rows_are_known_by_the_own_user_in_any_case(
 def context_of(case: Case, *, vms: tuple[VM, ...] = (OFF,), names: LogNames = NO_NAMES) -> Any:
     nodes = {1: NodeHistory(1.0), 3: NodeHistory(3.0)}
     known = state(case, enrolments={case.uuid: replace(CARE, policy=Policy.ALWAYS)}, nodes=nodes)
-    return diagnosis_context(case, known, inventory(*vms), READ, LogUsers("watch"), names)
+    return diagnosis_context(case, known, inventory(*vms), READ, WATCH, names)
 
 
 def test_context_has_what_the_inventory_and_the_state_know_of_the_vm() -> None:
@@ -92,7 +96,7 @@ def test_context_has_what_the_inventory_and_the_state_know_of_the_vm() -> None:
     assert (found.node, found.node_name) == (NodeHistory(3.0), "node3")
     assert (found.on_power_loss, found.powered_on) == ("leave_off", False)
     assert found.started_at == OFF.status.started_at == 1.0  # type: ignore[union-attr]
-    assert (found.users, found.names) == (LogUsers("watch"), names.places)
+    assert (found.users, found.names) == (WATCH, names.places)
     assert (found.vm_names, found.name_is_shared, found.shares_uuid) == (names.vms, False, False)
 
 

@@ -317,7 +317,7 @@ def test_row_of_the_system_log(found: LogRow, cause: Cause) -> None:
 KILLED = replace(
     DOWN, killed_position=LogPosition(UP, UP), killed_at=DOWN_AT, log_down=LogPosition(UP, UP)
 )
-OWN = LogUsers("vergewatch")
+OWN = LogUsers(frozenset({"vergewatch"}))
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_kill_with_lost_response_is_not_attributed() -> None:
     echo = row("VM 'web-01' powered off", key=UP + 2, user="system")
 
     assert judged(case, logs=read(kill, echo)) is Cause.LOGS_UNCLEAR
-    assert judged(case, logs=read(kill, echo), users=LogUsers("api")) is Cause.CRASHED
+    assert judged(case, logs=read(kill, echo), users=LogUsers(frozenset({"api"}))) is Cause.CRASHED
     assert judged(case, logs=read()) is Cause.CRASHED
 
 

@@ -59,7 +59,7 @@ OF_CONTEXT = {
     "at": st.sampled_from([NOW, NOW + 3600]),
     "policy": st.sampled_from([Policy.ON_FAILURE, Policy.ALWAYS]),
     "started_at": st.sampled_from([None, UP_CLOCK + 30]),
-    "users": st.sampled_from([LogUsers(), LogUsers("vergewatch")]),
+    "users": st.sampled_from([LogUsers(), LogUsers(frozenset({"vergewatch"}))]),
     "vm_names": st.sampled_from([frozenset(), frozenset({"other"})]),
     "name_is_shared": st.booleans(),
 }

@@ -42,6 +42,8 @@ from tests.recovery.test_scenarios import (
     until,
 )
 
+OURS = LogUsers(frozenset({USERNAME}))
+
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
@@ -76,7 +78,7 @@ def paused(guards: Guards) -> InvariantChecker:
 
 
 def while_another_instance_acts(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
+    harness, checker = begin(guards, setup=ENFORCE._replace(log_users=OURS))
     harness.world.operator_resets("web-02", user=USERNAME)
     harness.advance(LIMITS.log_read_seconds + EVERY)
     checker.rival_until = harness.clock.elapsed + HOUR - EVERY

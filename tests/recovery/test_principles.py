@@ -30,6 +30,8 @@ from tests.recovery.harness import CONNECTED, ENFORCE, EVERY, Harness, at_once
 from tests.recovery.invariants import InvariantChecker
 from tests.recovery.test_scenarios import ENOUGH
 
+OURS = LogUsers(frozenset({USERNAME}))
+
 NOT_STARTED = "not started"
 """What breaks if a plain crash is not acted on."""
 Patch = pytest.MonkeyPatch
@@ -65,7 +67,7 @@ class Play(NamedTuple):
 
 
 def begin(name: str = "web-01", **harness: Any) -> Play:
-    system = Harness(**{"setup": ENFORCE._replace(log_users=LogUsers(USERNAME)), **harness})
+    system = Harness(**{"setup": ENFORCE._replace(log_users=OURS), **harness})
     if name != "web-01":
         system.world.renames("web-01", name)
     checker = InvariantChecker(system)

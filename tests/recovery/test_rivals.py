@@ -16,7 +16,7 @@ from exporter.simulator.api.accounts import USERNAME
 from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, at_once
 from tests.recovery.test_edges import DOWN
 
-AWARE = ENFORCE._replace(log_users=LogUsers(USERNAME.upper()))
+AWARE = ENFORCE._replace(log_users=LogUsers(frozenset({USERNAME})))
 
 
 def readiness(harness: Harness) -> ReadinessState:
@@ -213,7 +213,7 @@ def rivals(
     return finder.rows_of_rivals(rows, actions, RIVAL_CASES, read_before=read_before)
 
 
-OWN = LogUsers("vergewatch")
+OWN = LogUsers(frozenset({"vergewatch"}))
 
 
 @pytest.mark.parametrize(

@@ -688,7 +688,7 @@ def test_daemon_restart_does_not_report_a_node_failure(make_harness: MakeHarness
 
 
 def test_vm_another_user_tried_to_start_is_not_acted_on(make_harness: MakeHarness) -> None:
-    setup = ENFORCE._replace(log_users=LogUsers("vergewatch"))
+    setup = ENFORCE._replace(log_users=LogUsers(frozenset({"vergewatch"})))
     harness, _ = make_harness(setup=setup)
     harness.warm()
 

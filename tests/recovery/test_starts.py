@@ -13,7 +13,7 @@ from tests.recovery.test_edges import DOWN, UP, row
 POWER_ON = "VM action 'poweron' sent"
 EFFECT = "VM 'web-01' powered on"
 BY_HA = "HA: starting 'web-01' on 'node2'"
-OWN = LogUsers("vergewatch")
+OWN = LogUsers(frozenset({"vergewatch"}))
 TRIED = replace(DOWN, attempts=1)
 
 

@@ -138,7 +138,7 @@ class Everything(RuleBasedStateMachine):
         setup = RecoveryConfig(
             HURRIED,
             mode=mode,
-            log_users=LogUsers(USERNAME if knows_itself else ""),
+            log_users=LogUsers(frozenset({USERNAME} if knows_itself else ())),
             kill_switch=lambda: self.switch,
         )
         harness = self.harness = Harness(setup=setup, seed=seed, tags={}, platform_every=60.0)

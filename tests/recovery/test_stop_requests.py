@@ -17,6 +17,8 @@ from tests.recovery.clock_skew import Rows, retell, set_back, status_ahead
 from tests.recovery.harness import ENFORCE, Harness, WindowLimits
 from tests.recovery.test_scenarios import cause, command, hang_whatever_is_tried, until
 
+OURS = LogUsers(frozenset({USERNAME}))
+
 CYCLE = ["recovery/auto", "recovery/on-hang-power-cycle"]
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
 
@@ -252,9 +254,9 @@ def test_vm_migrated_during_an_outage_may_have_failed_with_its_new_node() -> Non
     assert not harness.asked()
 
 
-@pytest.mark.parametrize("own_user", ["", USERNAME])
-def test_unobserved_run_ends_as_went_down_unobserved(own_user: str) -> None:
-    harness = Harness(setup=ENFORCE._replace(log_users=LogUsers(own_user)))
+@pytest.mark.parametrize("own", [frozenset[str](), frozenset({USERNAME})])
+def test_unobserved_run_ends_as_went_down_unobserved(own: frozenset[str]) -> None:
+    harness = Harness(setup=ENFORCE._replace(log_users=LogUsers(own)))
     harness.warm()
     command(harness, CommandKind.PAUSE, seconds=900.0)
     harness.world.crash("web-01")
@@ -368,7 +370,7 @@ def test_vm_renamed_just_before_the_action_is_checked_by_its_new_name(
 @pytest.mark.parametrize("text", ["Power command sent", "VM killed"])
 @pytest.mark.parametrize("skew", [0.0, 90.0])
 def test_kill_by_recovery_is_recognized_by_user_name(text: str, skew: float) -> None:
-    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
+    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=OURS))
     status_ahead(harness, skew)
     harness.warm()
 
@@ -451,7 +453,7 @@ def test_start_waits_if_only_one_action_at_a_time_is_allowed() -> None:
 
 @pytest.mark.parametrize("delay", [25.0, 120.0])
 def test_row_of_an_action_we_never_send_is_not_ours(delay: float) -> None:
-    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
+    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=OURS))
     harness.warm()
     hang_until_killed(harness)
 

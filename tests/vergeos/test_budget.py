@@ -300,3 +300,33 @@ def test_requests_of_another_process_count_and_are_not_remembered_twice() -> Non
     spend(budget, 10, at=60)
     assert budget.take(at=60, urgent=True) == HOUR_SECONDS
     assert sum(map(sum, budget.minutes(at=60, now=NOON + 60).values())) == 10
+
+
+def test_polls_of_replicas_leave_the_reserve_to_recovery() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    budget.count_replicas([{0: Spent(400, 20)}, {0: Spent(300, 0), 1: Spent(50, 0)}], at=60, now=60)
+
+    assert budget.spent(at=60) == 770
+    assert budget.left(at=60) == 100
+    assert [budget.take(at=60) for _ in range(100)] == [0.0] * 100
+    assert budget.take(at=60) > 0
+    assert [budget.take(at=60, urgent=True) for _ in range(130)] == [0.0] * 130
+    assert budget.take(at=60, urgent=True) > 0
+
+
+def test_newer_counts_of_replicas_replace_the_older_ones() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    for polls in (10, 20):
+        budget.count_replicas([{0: Spent(polls, 0)}], at=60, now=60)
+
+    assert budget.spent(at=60) == 20
+    assert budget.spent(at=60 + 3601) == 0
+
+
+def test_counts_of_replicas_outlast_a_reload() -> None:
+    budget, heir = RequestBudget(100, reserve=0), RequestBudget(100, reserve=0)
+    budget.count_replicas([{0: Spent(90, 5)}], at=60, now=60)
+
+    heir.carry_on(budget)
+
+    assert heir.left(at=60) == 5

@@ -19,8 +19,8 @@ from exporter.recovery.observe.state import RecoveryState
 class LogUsers(NamedTuple):
     """Whose rows are whose in the logs of VergeOS."""
 
-    own: str = ""
-    """The daemon's user; empty when that is not known."""
+    own: AbstractSet[str] = frozenset()
+    """The users of the daemon and of its replicas, in lower case; empty when not known."""
     system: AbstractSet[str] = frozenset({"system"})
     """The names under which VergeOS itself writes, in lower case."""
 
@@ -28,7 +28,7 @@ class LogUsers(NamedTuple):
         return not user or user.casefold() in self.system
 
     def is_own(self, user: str) -> bool:
-        return bool(self.own) and user.casefold() == self.own.casefold()
+        return user.casefold() in self.own
 
 
 class Evidence(NamedTuple):

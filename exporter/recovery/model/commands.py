@@ -26,6 +26,8 @@ class CommandKind(StrEnum):
     FORGET = "forget"
     """Take that back, and forget the experience with the template."""
 
+    STEP_DOWN = "step-down"
+    """Leave the lead to another replica."""
     APPROVE = "approve"
     """Approve the action of a question."""
     DENY = "deny"

@@ -180,6 +180,16 @@ class Leadership(Protocol):
         """How long ago it was renewed last; None if there are no other replicas."""
         ...
 
+    async def step_down(self) -> None:
+        """
+        Leave the lead to another replica.
+
+        Raises:
+            JournalError: The lease could not be released; this replica leads no longer.
+
+        """
+        ...
+
     def forbidden(self) -> str:
         """Return why this replica must not begin an action now; empty if it may."""
         ...

@@ -21,7 +21,7 @@ class AmbiguousNameError(VergewatchError):
 
 
 class AnswerRefusedError(VergewatchError):
-    """An answer to a question that is not open, or an approval whose action is not possible."""
+    """A command that cannot be followed, such as an answer to a question that is not open."""
 
 
 class CommandInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -56,6 +56,8 @@ class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     readiness: str
     because: str
     """The reason of the readiness."""
+    leader: str = ""
+    """The replica that leads; empty if none does, or if no other shares the journal."""
     kill_switch: str = ""
     """Path of the kill switch file if it exists; otherwise empty."""
     kill_switch_file: str = ""

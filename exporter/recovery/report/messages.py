@@ -114,6 +114,7 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.CLEAR: "cleared the restart budget of the VM",
     CommandKind.APPROVE: "approved question {question}",
     CommandKind.DENY: "denied question {question}",
+    CommandKind.STEP_DOWN: "had another replica lead",
     CommandKind.FALL_BACK: "fell back from mode enforce to ask",
     CommandKind.RIVAL: "held recovery",
     CommandKind.KILL_SWITCH_SET: "found its kill switch file",

@@ -77,6 +77,7 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.CLEAR: "Refill the restart budget of a VM",
     CommandKind.TEACH: "Give a log template a meaning",
     CommandKind.FORGET: "Forget what was taught or learned about a log template",
+    CommandKind.STEP_DOWN: "Leave the lead of recovery to another replica",
     CommandKind.APPROVE: "Approve the action that a question asks for",
     CommandKind.DENY: "Deny the action that a question asks for",
 }

@@ -1,0 +1,205 @@
+"""Rounds of random faults against three replicas, and what must hold in each of them."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from exporter.simulator.api.faults import ACTIONS
+from tests.daemon_process import REAL_TIME
+from tests.postgres import Postgres, backends
+from tests.recovery.replica_scene import LIMITS, Replica, Scene, scene
+from tests.recovery.test_sigkill import nursery
+
+NAMES = ("first", "second", "third")
+VMS = 6
+RECOVERS_WITHIN_SECONDS = 90.0
+"""After the last fault of a round."""
+SETTLED_SECONDS = 1.0
+
+Fault = Callable[["Chaos"], Awaitable[None]]
+
+
+class Result(NamedTuple):
+    """What happened in all rounds."""
+
+    faults: Counter[str]
+    crashes: int
+    posts: int
+    epochs: int
+    slowest_seconds: float
+    """From the last fault of a round until every VM ran again."""
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{count} x {name}" for name, count in sorted(self.faults.items()))
+        return (
+            f"{faults}\n{self.crashes} crashes, {self.posts} actions requested, {self.epochs} "
+            f"epochs; all VMs ran again at most {self.slowest_seconds:.0f} s after a round's faults"
+        )
+
+
+class Chaos:
+    """Three replicas of one system, and the faults that befall them."""
+
+    def __init__(self, stage: Scene, postgres: Postgres, seed: int) -> None:
+        self.stage = stage
+        self.postgres = postgres
+        self.random = Random(seed)
+        self.running: dict[str, Replica] = {}
+        self._stopped: set[str] = set()
+        self._ended: set[str] = set()
+        self.result = Result(Counter(), 0, 0, 0, 0.0)
+
+    async def begin(self) -> None:
+        for name in NAMES:
+            self.running[name] = await self.stage.start(name)
+        await self.stage.until(
+            lambda: any(one.leads for one in self.running.values()), "one of them leads"
+        )
+        for vm in self.stage.vms:
+            await self.stage.until_watched(vm)
+
+    async def round(self) -> None:
+        """Crash a VM or two, let faults come, mend them, and wait until the VMs run."""
+        crashed = self.random.sample(list(self.stage.vms), self.random.randint(1, 2))
+        for vm in crashed:
+            self.stage.system.world.crash(vm)
+        for _ in range(self.random.randint(1, 3)):
+            await REAL_TIME.sleep(self.random.uniform(0.0, 3.0))
+            fault = self.random.choice(list(FAULTS))
+            self.result.faults[fault] += 1
+            await FAULTS[fault](self)
+        await self._mend()
+        began = REAL_TIME.monotonic()
+        for vm in crashed:
+            await self.stage.until_over(vm)
+        seconds = REAL_TIME.monotonic() - began
+        await self.check()
+        assert seconds <= RECOVERS_WITHIN_SECONDS, f"{seconds:.0f} s until all VMs ran again"
+        self.result = self.result._replace(
+            crashes=self.result.crashes + len(crashed),
+            slowest_seconds=max(self.result.slowest_seconds, seconds),
+        )
+
+    async def check(self) -> None:
+        """Hold the journal against what VergeOS was asked for."""
+        await REAL_TIME.sleep(SETTLED_SECONDS)
+        sent = await self.stage.rows(
+            "SELECT vm_key, count(*) FROM intents WHERE sent_at IS NOT NULL GROUP BY vm_key"
+        )
+        for vm, posts in Counter(self.stage.posts).items():
+            assert posts <= dict(sent)[vm], f"VM {vm}: {posts} requests for fewer decisions"
+        twice = "SELECT decision FROM intents GROUP BY decision HAVING count(*) > 1"
+        assert not await self.stage.rows(twice), "one decision has two actions"
+        for table in ("intents", "decisions"):
+            older = (
+                f"SELECT id FROM (SELECT id, epoch, max(epoch) OVER (ORDER BY id) AS newest "  # noqa: S608
+                f"FROM {table}) AS all_rows WHERE epoch < newest"
+            )
+            assert not await self.stage.rows(older), f"an older epoch wrote {table}"
+        at_once = (
+            "SELECT count(*) FROM intents one JOIN intents other "
+            "ON other.prepared_time <= one.prepared_time "
+            "AND coalesce(other.closed_time, one.prepared_time) >= one.prepared_time "
+            "GROUP BY one.id ORDER BY 1 DESC LIMIT 1"
+        )
+        for (most,) in await self.stage.rows(at_once):
+            assert most <= LIMITS["max_concurrent_actions"], f"{most} actions were open at once"
+        (newest,) = await self.stage.rows("SELECT max(epoch) FROM leases")
+        self.result = self.result._replace(epochs=newest[0], posts=len(self.stage.posts))
+
+    async def stop(self) -> None:
+        name = self._any()
+        self.running[name].send(signal.SIGSTOP)
+        self._stopped.add(name)
+        if self.random.random() < 0.5:
+            await REAL_TIME.sleep(self.random.uniform(0.0, 15.0))
+            self.running[name].send(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        name = self._any()
+        self.running[name].send(signal.SIGKILL)
+        self._ended.add(name)
+
+    async def end(self) -> None:
+        name = self._any()
+        self.running[name].send(signal.SIGTERM)
+        self._ended.add(name)
+
+    async def step_down(self) -> None:
+        with suppress(Exception):  # it may be stopped, dead, or without its journal
+            async with asyncio.timeout(2.0):
+                await self.running[self._any()].command("step-down")
+
+    async def terminate_sessions(self) -> None:
+        with suppress(OSError):
+            for pid in await backends(self.postgres, self.stage.place):
+                if self.random.random() < 0.7:
+                    await self.postgres.execute(f"SELECT pg_terminate_backend({pid})")
+
+    async def restart_database(self) -> None:
+        how = self.random.choice((signal.SIGINT, signal.SIGQUIT))
+        await asyncio.to_thread(self.postgres.stop, how)
+        await REAL_TIME.sleep(self.random.uniform(0.0, 12.0))
+        await asyncio.to_thread(self.postgres.start)
+
+    async def slow_answers(self) -> None:
+        self.stage.system.faults.turn_on("latency", seconds=self.random.uniform(0.2, 2.0), times=20)
+
+    async def lost_answers(self) -> None:
+        self.stage.system.faults.turn_on(
+            "hang", path=ACTIONS, times=1, after=self.random.random() < 0.5
+        )
+
+    def _any(self) -> str:
+        """Return a replica's name: more often that of the leader."""
+        leaders = [name for name, one in self.running.items() if one.leads]
+        return self.random.choice(leaders if leaders and self.random.random() < 0.7 else NAMES)
+
+    async def _mend(self) -> None:
+        """Let the stopped go on, and start those that ended."""
+        self.stage.system.faults.clear()
+        for name in self._stopped:
+            self.running[name].send(signal.SIGCONT)
+        for name in self._ended:
+            await self.stage.until(self.running[name].life.ended.done, f"{name} ends")
+            self.running[name] = await self.stage.start(name)
+        self._stopped.clear()
+        self._ended.clear()
+
+
+FAULTS: Mapping[str, Fault] = {
+    "SIGSTOP": Chaos.stop,
+    "SIGKILL": Chaos.kill,
+    "SIGTERM": Chaos.end,
+    "step-down": Chaos.step_down,
+    "pg_terminate_backend": Chaos.terminate_sessions,
+    "restart of PostgreSQL": Chaos.restart_database,
+    "slow answers": Chaos.slow_answers,
+    "lost answers": Chaos.lost_answers,
+}
+
+
+async def play(
+    folder: Path,
+    postgres: Postgres,
+    *,
+    rounds: int,
+    seed: int,
+    told: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Play so many rounds; raise `AssertionError` where something does not hold."""
+    async with (
+        nursery() as nurse,
+        scene(folder, nurse, postgres.new_database(), vms=VMS) as stage,
+    ):
+        chaos = Chaos(stage, postgres, seed)
+        await chaos.begin()
+        for number in range(rounds):
+            await chaos.round()
+            told(f"round {number + 1}: {len(stage.posts)} actions, epoch {chaos.result.epochs}")
+        return chaos.result
