@@ -119,7 +119,7 @@ async def check(
         confirmation = await _check_confirmation(settings.recovery.confirm, write)
     journal = None
     if any(resolved.recovers for resolved in systems) and settings.journal.url:
-        journal = await _check_journal(settings, write)
+        journal = await check_journal(settings, write)
     prometheus = None
     if settings.prometheus.url:
         prometheus = await _check_prometheus(settings.prometheus, clock, write)
@@ -203,7 +203,7 @@ async def _check_alertmanagers(
     return results
 
 
-async def _check_journal(settings: Settings, write: Write) -> ServerCheck:
+async def check_journal(settings: Settings, write: Write) -> ServerCheck:
     """Check that the database of the journal can be used."""
     # Both load SQLAlchemy.
     from exporter.journal.schema import check_not_newer  # noqa: PLC0415

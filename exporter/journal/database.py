@@ -16,6 +16,10 @@ from exporter.executor import finish_in_thread
 from exporter.journal import schema
 from exporter.journal.db_errors import journal_errors
 
+REPLACED = (
+    "is another one than before: its server failed over, or it was restored; it is read again"
+)
+
 T = TypeVar("T")
 
 
@@ -91,7 +95,7 @@ class Database(ABC):
                 return self._transact(work, writes=writes)
 
         if self.is_lost:
-            raise JournalLostError(f"the journal {self.place} is another than before")
+            raise JournalLostError(f"the journal {self.place} {REPLACED}")
         if self._closed:
             raise JournalError(f"the journal {self.place} is closed")
         return await finish_in_thread(self._threads[writes], translated)

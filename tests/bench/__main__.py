@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import commands, console, cycle, daemon, thinking
+from tests.bench import commands, console, cycle, daemon, journal, thinking
 from tests.bench.hour import planned_requests, requests_of_an_hour
 from tests.bench.process import as_the_daemon, in_a_new_process
 
@@ -111,6 +111,17 @@ async def command_results() -> list[Result]:
     ]
 
 
+async def journal_results() -> list[Result]:
+    results = []
+    for database, cost in (await journal.measure()).items():
+        results += [
+            Result(f"{database}: decision to request, median", cost.action, "ms"),
+            Result(f"{database}: decision to request, worst", cost.action_worst, "ms"),
+            Result(f"{database}: saved state of {journal.CASES:,} VMs", cost.boot, "ms"),
+        ]
+    return results
+
+
 async def main(sizes: list[int]) -> int:
     """Print every result; return 1 if one is over its bar."""
     as_the_daemon()
@@ -124,6 +135,7 @@ async def main(sizes: list[int]) -> int:
             results += await console_results(vms)
         screen.print(grid(f"{vms:,} VMs", results))
         over += sum(result.is_over for result in results)
+    screen.print(grid("Journal", await journal_results()))
     results = await command_results()
     screen.print(grid("Commands", results))
     over += sum(result.is_over for result in results)

@@ -153,12 +153,12 @@ def test_an_operator_denies_and_the_vm_stays_down(
     expect(page.get_by_role("main")).to_contain_text("it is being replaced")
 
 
-def test_an_operator_teaches_the_row_that_blocks_a_diagnosis(
+def test_an_operator_teaches_the_row_that_blocks_a_diagnosis_and_forgets_it(
     asked_operator: Page, asked: Visitor, asking_demo: LiveDemo
 ) -> None:
     page = asked_operator
     asking_demo.happen("db-oak", "crashes_unclearly")
-    group = page.locator(".group", has_text="Blinkenlights")
+    group = page.locator(".group", has_text="Teach what such a row means")
     group.locator("summary").click(timeout=ACTS_MS)
     for look in asked.looks("dark"):
         assert asked.faults_of(look) == [], look
@@ -170,6 +170,14 @@ def test_an_operator_teaches_the_row_that_blocks_a_diagnosis(
     expect(page.get_by_role("status")).to_be_visible()
     expect(group).to_have_count(0, timeout=ACTS_MS)
     expect(page.locator(".question", has_text="db-oak")).to_be_visible(timeout=ACTS_MS)
+
+    taught = page.locator(".group", has_text="Taught by anna")
+    expect(taught).to_contain_text("Blinkenlights")
+    taught.locator("summary").click()
+    taught.get_by_label("Reason").fill("a mistake")
+    taught.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    expect(taught).to_have_count(0)
 
 
 def test_an_operator_silences_a_vm_in_alertmanager_and_ends_the_silence(

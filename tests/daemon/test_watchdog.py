@@ -15,7 +15,7 @@ from exporter.daemon.watchdog import HUNG_EXIT_STATUS, measure_lag_forever
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME
 from tests.fakes import FakeClock
 
-HUNG_SECONDS = 2.0
+HUNG_SECONDS = 3.0
 DAEMON = f"""
 import asyncio, signal, sys, time
 from exporter import signals
@@ -25,18 +25,24 @@ def hang():
     print("hanging", file=sys.stderr, flush=True)
     time.sleep(3600)
 
-def hang_soon(*_):
-    asyncio.get_running_loop().call_soon_threadsafe(hang)
+def be_busy():
+    print("busy", file=sys.stderr, flush=True)
+    for _ in range(10):
+        time.sleep(0.1)  # not one of a second, which would be over after a stop
+
+def soon(what):
+    return lambda *_: asyncio.get_running_loop().call_soon_threadsafe(what)
 
 signals.install()
-signal.signal(signal.SIGUSR1, hang_soon)
+signal.signal(signal.SIGUSR1, soon(hang))
+signal.signal(signal.SIGUSR2, soon(be_busy))
 watchdog.HUNG_SECONDS = {HUNG_SECONDS}
 sys.argv[1:] = ["run", "--web.listen-address", "127.0.0.1:0", "--log.format", "json"]
 
 from exporter.cli.main import main
 main()
 """
-"""``vergewatch run`` with an event loop that hangs on SIGUSR1, and less patience."""
+"""``vergewatch run``, whose event loop hangs on SIGUSR1 and is busy for a second on SIGUSR2."""
 
 
 async def test_event_loop_lag_is_observed() -> None:
@@ -120,12 +126,15 @@ async def test_daemon_that_hangs_as_its_log_is_not_read_ends(tmp_path: Path) -> 
         os.close(reading)  # else it is never written to
 
 
-async def test_daemon_that_was_stopped_and_continues_goes_on(tmp_path: Path) -> None:
-    async with daemon_that_can_hang(tmp_path) as (process, _):
+async def test_daemon_that_was_stopped_while_busy_continues(tmp_path: Path) -> None:
+    async with daemon_that_can_hang(tmp_path) as (process, log):
+        process.send_signal(signal.SIGUSR2)
+        await logged(log, "busy")
+        await REAL_TIME.sleep(0.6)  # the watchdog has asked, and waits for the loop
         process.send_signal(signal.SIGSTOP)
         await REAL_TIME.sleep(HUNG_SECONDS + 1)
         process.send_signal(signal.SIGCONT)
-        await REAL_TIME.sleep(HUNG_SECONDS + 1)
+        await REAL_TIME.sleep(2)
 
         process.terminate()
 

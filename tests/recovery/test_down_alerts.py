@@ -240,6 +240,12 @@ def test_labels_of_the_state_are_the_cause_and_the_failed_guard(make_harness: Ma
 
     assert (vms["web-01"].cause, vms["web-01"].failed_guard) == ("crashed", "mode_permits")
     assert (vms["app-01"].cause, vms["app-01"].failed_guard) == ("logs_unclear", "")
+    began = {
+        change.name: change.time
+        for change in watch.harness.journal.changes
+        if change.before is State.HEALTHY and change.after is State.SUSPECT
+    }
+    assert vms["web-01"].down_since == began["web-01"]  # as the sentence of `explain` says
     assert {
         (vm.cause, vm.failed_guard, vm.down_since)
         for name, vm in vms.items()
