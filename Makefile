@@ -19,12 +19,12 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm
+.PHONY: help demo test coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm kubernetes
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
 	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
-	    printf '  %-9s%s\n' "$$verb" "$$text"; done
+	    printf '  %-11s%s\n' "$$verb" "$$text"; done
 	@echo "and these variables may be set:"
 	@echo "  ARGS=...     more arguments: make demo ARGS=--help, make test ARGS='-k budget'"
 	@echo "  PYTHON=...   the Python, 3.11 or newer, that .venv is made with"
@@ -35,6 +35,9 @@ demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 
 # Tests wait a lot: one worker more than processors.
 PYTEST := pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
+
+# Tests start hundreds of interpreters: without bytecode, each one compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 test: $(DEV) programs helm ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
@@ -104,6 +107,9 @@ noise: $(DEV) ## Crash VMs among ordinary log rows and compare the starts with t
 
 mutants: $(DEV) ## Mutate recovery and the alert rules: a test must fail for each change
 	@$(BIN)/python -m tests.mutation $(ARGS)
+
+kubernetes: $(DEV) helm ## Apply the Helm chart to a real API server, which is built first; needs Go
+	@$(BIN)/python -m tests.kubernetes $(ARGS)
 
 dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 	@$(BIN)/python -m tools.dashboards dashboards

@@ -15,6 +15,7 @@ from exporter.recovery.report.presentation import CALM_STATES, URGENCY
 OWN_WORDS: Mapping[str, str] = {
     GuardName.MODE_PERMITS: "the mode forbids an action without an operator",
     GuardName.NOT_PAUSED: "recovery is paused",
+    GuardName.LEADS: "another replica leads, or none does",
     GuardName.NOT_SILENCED: "a silence mutes its alert",
 }
 """Of the guards whose reason is nothing but its detail, which differs between VMs."""

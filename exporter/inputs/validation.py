@@ -12,7 +12,11 @@ from exporter.formatting import nearest
 from exporter.inputs.files import CONTROL
 
 STRICT = ConfigDict(
-    frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    defer_build=True,  # of the models in a model, most are never validated alone
+    frozen=True,
+    extra="forbid",
+    use_attribute_docstrings=True,
+    hide_input_in_errors=True,
 )
 Seconds = Annotated[float, Field(ge=0)]
 

@@ -6,7 +6,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -82,12 +82,16 @@ class Database(ABC):
         if self._closed:
             return
         self._closed = True
-        closing = []
-        for writes, thread in self._threads.items():
-            closed = thread.submit(self._disconnect, writes=writes)
-            closing.append(asyncio.wrap_future(closed))
+        reader = self._threads[False].submit(self._disconnect, writes=False)
+
+        def disconnect_writer() -> None:
+            wait([reader])  # so that SQLite's last connection can fold in the write-ahead log
+            self._disconnect(writes=True)
+
+        writer = self._threads[True].submit(disconnect_writer)
+        for thread in self._threads.values():
             thread.shutdown(wait=False)
-        await asyncio.wait(closing)
+        await asyncio.wait([asyncio.wrap_future(reader), asyncio.wrap_future(writer)])
 
     async def _run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         def translated() -> T:

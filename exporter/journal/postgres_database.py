@@ -14,6 +14,7 @@ from exporter.journal.db_errors import postgres_reason
 from exporter.journal.place import PostgresServer
 
 CONNECT_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 LOCK_SECONDS = 2.0
 """How long a statement waits for the lock of another session."""
 TRANSACTION_SECONDS = 10.0
@@ -196,8 +197,15 @@ class _Session:
             timer.cancel()
 
     def close(self) -> None:
-        self._loop.run(self._engine.dispose())
+        self._loop.run(self._dispose())
         self._loop.close()
+
+    async def _dispose(self) -> None:
+        timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._cut)
+        try:
+            await self._engine.dispose()
+        finally:
+            timer.cancel()
 
     async def _connected(self) -> Any:
         if self._timed_out:  # the pool replaces a connection that was cut

@@ -116,8 +116,9 @@ class ServiceWatch:
     async def _record(self, intent: Intent, *, at: float) -> None:
         assert intent.sent_at is not None  # noqa: S101 - only such are asked about
         seconds = at - intent.sent_at
-        store = self._journal_writer.store
-        if await self._journal_writer.write(store.save_time_to_service(intent, seconds)):
+        if await self._journal_writer.write(
+            lambda store: store.save_time_to_service(intent, seconds)
+        ):
             del self._waiting[intent.uuid]
             self._meter.service_returned(seconds)
             log.info(

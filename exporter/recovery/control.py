@@ -99,7 +99,7 @@ class Control:
 
     async def record(self, given: Command) -> bool:
         """Write a command that recovery gives to itself; return whether that worked."""
-        return await self._journal_writer.write(self._journal_writer.store.save_command(given))
+        return await self._journal_writer.write(lambda store: store.save_command(given))
 
     def apply(self, given: Command) -> str:
         """Put *given* in force; return why recovery warms up after it, empty if it does not."""

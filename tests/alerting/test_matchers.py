@@ -188,10 +188,13 @@ async def test_generated_patterns_match_what_a_real_alertmanager_mutes(
             one["labels"]["n"]: set(one["status"]["silencedBy"]) for one in await real.get("alerts")
         }
     assert len(matchers) > 0.8 * PATTERNS
+    muting: dict[str, set[str]] = {value: set() for value in VALUES}
+    for one in matchers.values():  # pattern by pattern: only some stay compiled
+        for value in filter(one.matches, VALUES):
+            muting[value].add(str(one))
     for number, value in enumerate(VALUES):
         expected = {str(matchers[one]) for one in silenced_by[str(number)]}
-        actual = {str(one) for one in matchers.values() if one.matches(value)}
-        assert actual == expected, value
+        assert muting[value] == expected, value
     assert any(silenced_by.values())
 
 

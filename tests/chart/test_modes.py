@@ -92,7 +92,7 @@ def test_labels_of_the_pods_are_those_that_are_selected() -> None:
 
 
 def test_prometheus_gives_the_job_the_name_that_the_rules_use() -> None:
-    objects = rendered_with("sqlite-operator")
+    objects = rendered(values_named("sqlite-operator"), release="lab")
     monitor = one(objects, "ServiceMonitor")["spec"]
     assert one(objects, "Service")["metadata"]["labels"][monitor["jobLabel"]] == "vergewatch"
     (endpoint,) = monitor["endpoints"]

@@ -1,13 +1,17 @@
 """The real daemon, with what the chart mounts, as Kubernetes mounts it."""
 
+import sys
 from pathlib import Path
 
 import yaml
 
-from tests.chart.helm import config_of, container_of, rendered, values_named
-from tests.daemon_process import HASTE, running, simulating
+from tests.chart.helm import ROOT, Object, config_of, container_of, one, rendered, values_named
+from tests.daemon.test_daemon import told
+from tests.daemon_process import HASTE, Daemon, running, simulating
 
 PLACE = "/etc/vergewatch"
+IMAGE = "/opt/vergewatch"
+"""Where the image has the script of its health check."""
 
 
 def mount(directory: Path, version: str, **files: str) -> None:
@@ -21,9 +25,22 @@ def mount(directory: Path, version: str, **files: str) -> None:
     (directory / "..data.new").replace(directory / "..data")
 
 
+async def helm_test_passes(objects: tuple[Object, ...], daemon: Daemon) -> bool:
+    """Run the command of the pod of `helm test`, with the daemon's address as the Service's."""
+    (container,) = one(objects, "Pod")["spec"]["containers"]
+    _, *command = [
+        word.replace(IMAGE, str(ROOT / "deploy/docker")) for word in container["command"]
+    ]
+    (address,) = container["env"]
+    assert address["value"] == f"{one(objects, 'Service')['metadata']['name']}:9888"
+    own = {address["name"]: daemon.url.removeprefix("http://"), "STATE_DIRECTORY": "/nowhere"}
+    code, _ = await told([sys.executable, *command], **own)
+    return code == 0
+
+
 async def test_daemon_runs_and_reloads_from_the_mounted_files(tmp_path: Path) -> None:
     async with simulating(api_key="key-of-the-operator") as simulator:
-        more = ("--set", f"config.url={simulator.url}", "--set", "config.name=berlin")
+        more = ("--set", f"config.url={simulator.url}")
         objects = rendered(values_named("sqlite"), more=more)
         container = container_of(objects)
         env = {
@@ -37,13 +54,14 @@ async def test_daemon_runs_and_reloads_from_the_mounted_files(tmp_path: Path) ->
         mount(tmp_path / "config", "..1", **{"vergewatch.yaml": text})
         mount(tmp_path / "secrets", "..1", api_key="key-of-the-operator")
         async with running({**HASTE, **env}) as daemon:
-            await daemon.until_up(system_name="berlin")
+            await daemon.page_where(lambda page: page.get("vergewatch_up") == [1])
             for probe in ("livenessProbe", "readinessProbe"):
                 status, _ = await daemon.get(container[probe]["httpGet"]["path"])
                 assert status == 200, probe
+            assert await helm_test_passes(objects, daemon)
 
-            changed = yaml.safe_dump({**yaml.safe_load(text), "name": "vienna"})
+            changed = yaml.safe_dump({**yaml.safe_load(text), "vm_tag_categories": ["team"]})
             mount(tmp_path / "config", "..2", **{"vergewatch.yaml": changed})
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
+                assert "vm_tag_categories" in await answer.text()
                 assert answer.status == 200
-            await daemon.until_up(system_name="vienna")

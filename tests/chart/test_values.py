@@ -18,8 +18,9 @@ REFUSED = {
     ),
     "journal that is not in PostgreSQL": (
         "config.journal.url=sqlite:///journal",
-        "postgresql",
+        "pattern",
     ),
+    "password in the URL": ("config.journal.url=postgresql://me:password@db/vergewatch", "pattern"),
     "no system": ("config.url=null", "url"),
     "no Secret": ("existingSecret=", "existingSecret"),
     "name that no Secret can have": ("existingSecret=Vergewatch", "existingSecret"),

@@ -542,7 +542,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
         (
             (
                 "import exporter.cli.main as m; m.command_for(['run']); "
-                "m.import_structlog_without_rich(); "
+                "m.import_structlog_alone(); "
                 "import exporter.daemon.app, exporter.config.loader, exporter.logs"
             ),
             (
@@ -550,6 +550,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
                 *(
                     "exporter.vendor.registry",
                     "exporter.web.tls",
+                    "greenlet",
                     "jinja2",
                     "rich",
                     "sqlalchemy",

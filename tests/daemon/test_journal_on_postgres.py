@@ -44,7 +44,7 @@ async def test_restored_journal_is_read_again_by_every_system(
     await replace_database(postgres, url)
 
     for writer in writers:
-        assert not await writer.write(writer.store.save_command(COMMAND))
+        assert not await writer.write(lambda store: store.save_command(COMMAND))
         assert not writer.is_open
         assert "read again" in writer.problem
 
@@ -53,7 +53,7 @@ async def test_restored_journal_is_read_again_by_every_system(
         assert saved is not None
         assert saved.cases == [CASE]
         assert saved.commands == []
-        assert await writer.write(writer.store.save_command(COMMAND))
+        assert await writer.write(lambda store: store.save_command(COMMAND))
         assert writer.problem == ""
     await handle.close()
     assert not (tmp_path / FILE).exists()

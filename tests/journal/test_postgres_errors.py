@@ -236,6 +236,18 @@ async def test_frozen_backend_fails_within_the_limit(
     assert await limited.commands(SYSTEM) == [COMMAND]
 
 
+async def test_journal_on_a_frozen_backend_is_closed(
+    postgres: Postgres, place: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_database, "CLOSE_SECONDS", 0.5)
+    journal = await open_journal(place, FakeClock())
+    (process,) = await backends(postgres, place)
+
+    with stopped(process):
+        async with asyncio.timeout(10):
+            await journal.close()
+
+
 async def test_backend_frozen_in_a_transaction_fails_within_the_limit(
     postgres: Postgres, limited: Journal
 ) -> None:

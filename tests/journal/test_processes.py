@@ -13,10 +13,12 @@ import pytest
 
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal, open_journal
+from exporter.journal.place import Place
 from exporter.journal.sqlite_database import LOCK
 from exporter.recovery.model.cases import Outcome
 from tests.fakes import FakeClock
 from tests.journal.examples import SYSTEM, poll_record
+from tests.postgres import postgres_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,11 +29,12 @@ def place(directory: Path) -> Path:
 
 
 @contextmanager
-def writer(directory: Path) -> Iterator["subprocess.Popen[str]"]:
+def writer(place: Path | str) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.journal.writer_process", str(directory)],
+        [sys.executable, "-m", "tests.journal.writer_process", str(place)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # where it says that the server is gone
         text=True,
     )
     with process:
@@ -84,20 +87,13 @@ async def test_lock_is_released_when_opening_fails(
     await (await open_journal(directory, clock)).close()
 
 
-@pytest.mark.parametrize("lines", [1, 40, 122, 403])
-async def test_killed_process_loses_no_acknowledged_write(
-    directory: Path, clock: FakeClock, lines: int
-) -> None:
-    with writer(directory) as process:
-        assert process.stdout is not None
-        output = [process.stdout.readline() for _ in range(lines)]
-        process.send_signal(signal.SIGKILL)
-        output += process.stdout.readlines()
+async def check_acknowledged(place: Place, output: list[str]) -> None:
+    """Check that the journal at *place* has each write that the lines of *output* acknowledge."""
     acknowledged = defaultdict(set)
     for word, written in (line.split() for line in output if line.endswith("\n")):
         acknowledged[word].add(int(written))
 
-    journal = await open_journal(directory, clock)
+    journal = await open_journal(place, FakeClock())
 
     saved = await journal.store(SYSTEM).load()
     attempts = {one.intent.id: one.intent for one in await journal.intents(SYSTEM, limit=9999)}
@@ -111,3 +107,27 @@ async def test_killed_process_loses_no_acknowledged_write(
     # Every poll record was written completely or not at all.
     assert len(await journal.changes(SYSTEM, limit=9999)) == 3 * len(saved.cases)
     await journal.close()
+
+
+@pytest.mark.parametrize("lines", [1, 40, 122, 403])
+async def test_killed_process_loses_no_acknowledged_write(directory: Path, lines: int) -> None:
+    with writer(directory) as process:
+        assert process.stdout is not None
+        output = [process.stdout.readline() for _ in range(lines)]
+        process.send_signal(signal.SIGKILL)
+        output += process.stdout.readlines()
+
+    await check_acknowledged(directory, output)
+
+
+async def test_crash_of_the_postgres_server_loses_no_acknowledged_write() -> None:
+    with postgres_server() as server:
+        place = server.new_database()
+        with writer(place.url) as process:
+            assert process.stdout is not None
+            output = [process.stdout.readline() for _ in range(122)]
+            server.stop(signal.SIGQUIT)
+            output += process.stdout.readlines()
+        server.start()
+
+        await check_acknowledged(place, output)

@@ -9,11 +9,12 @@ import msgspec
 
 from exporter.clock import SystemClock
 from exporter.journal.journal import open_journal
+from exporter.journal.place import Place, PostgresServer, is_postgres
 from tests.journal.examples import CASE, CHANGE, CONFIRMED, DECISION, INTENT, SYSTEM, poll_record
 
 
-async def write(directory: Path) -> None:
-    journal = await open_journal(directory, SystemClock())
+async def write(place: Place) -> None:
+    journal = await open_journal(place, SystemClock())
     store = journal.store(SYSTEM)
     for number in itertools.count():
         uuid = f"vm-{number}"
@@ -35,4 +36,5 @@ def report(word: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1])))
+    where = sys.argv[1]
+    asyncio.run(write(PostgresServer(where) if is_postgres(where) else Path(where)))

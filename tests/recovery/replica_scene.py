@@ -29,6 +29,7 @@ LIMITS = {
     "reread_age_seconds": 4,
     "verify_power_on_seconds": 5,
     "max_concurrent_actions": 2,
+    "flap_losses": 1000,
 }
 
 

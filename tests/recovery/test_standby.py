@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from exporter.errors import LimitReachedError
+from exporter.errors import JournalLostError, LimitReachedError
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Intent, Outcome
 from exporter.recovery.model.commands import Command, CommandKind
@@ -19,6 +19,7 @@ from tests.recovery.harness import (
     at_once,
     outcomes,
 )
+from tests.recovery.test_scenarios import on_different_nodes
 
 
 def standby(leads: LeadsInTurn, leader: Harness | None = None) -> Harness:
@@ -213,6 +214,27 @@ def test_full_journal_prevents_an_action_that_memory_allows() -> None:
 
     assert not harness.asked()
     assert harness.journal.refused == {"2 of 2 actions are open"}
+
+
+def test_journal_lost_between_two_outcomes_is_opened_again() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    for name in on_different_nodes(harness)[:2]:
+        harness.world.crash(name)
+    while len(harness.asked()) < 2:
+        harness.advance(EVERY)
+
+    def lose(step: str) -> None:
+        if step == "update":
+            raise JournalLostError("it was restored")
+
+    harness.journal.fall = lose
+    harness.advance(EVERY)
+    harness.journal.fall = lambda _: None
+    harness.advance(2 * EVERY)
+
+    assert not harness.recovery.bug
+    assert outcomes(harness) == [Outcome.CONFIRMED] * 2
+    assert len(harness.asked()) == 2
 
 
 class StrictJournal(InMemoryJournal):

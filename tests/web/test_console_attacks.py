@@ -23,7 +23,8 @@ FORM = "application/x-www-form-urlencoded"
 COMMANDS = ("/recovery/pause", "/recovery/disarm", "/recovery/arm", "/recovery/resume", "/logout")
 """Forms of operators. See `test_every_form_is_among_those_that_are_attacked`."""
 OTHERS = ("/recovery/accept", "/recovery/clear", "/recovery/teach", "/recovery/forget",
-          "/recovery/approve", "/recovery/deny", "/alerts/silence", "/alerts/expire")  # fmt: skip
+          "/recovery/approve", "/recovery/deny", "/recovery/step-down", "/alerts/silence",
+          "/alerts/expire")  # fmt: skip
 FIELDS = {"system": "production", "reason": "an attack"}
 PATHS = ("/", *(path for path, _ in PAGES), "/login", "/recovery/log")
 

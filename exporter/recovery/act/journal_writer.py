@@ -126,16 +126,16 @@ class JournalWriter:
             ],
             history=history,
         )
-        if not await self.write(self._store.save_poll(record)):
+        if not await self.write(lambda store: store.save_poll(record)):
             return False
         self._written, self._written_templates = cases, templates
         self._pending.clear()
         return True
 
-    async def write(self, writing: Awaitable[object]) -> bool:
-        """Await *writing* to the journal; return whether it worked."""
+    async def write(self, writing: Callable[[JournalStore], Awaitable[object]]) -> bool:
+        """Do *writing* to the journal; return whether it was open and that worked."""
         try:
-            await writing
+            await writing(self.store)
         except JournalError as error:
             self._failed(error)
             return False

@@ -158,7 +158,7 @@ class OpenActions:
         return after_answer(case, intent, self._limits, at=at)
 
     async def _write(self, intent: Intent) -> bool:
-        return await self._journal_writer.write(self._journal_writer.store.update(intent))
+        return await self._journal_writer.write(lambda store: store.update(intent))
 
     def _count(self, intent: Intent) -> None:
         outcome = intent.outcome or Outcome.UNKNOWN
