@@ -9,7 +9,8 @@ ARGS    ?=
 VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --quiet --disable-pip-version-check install
-UV   := 0.13.9
+UV_VERSION := 0.13.9
+UV := $(VENV)/uv-$(UV_VERSION)/bin/uv
 RELEASE_TOOLS := build==1.6.1 cyclonedx-bom==7.5.0 twine==7.0.0
 
 LOCKED  := deploy/requirements.txt deploy/requirements-build.txt
@@ -19,7 +20,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm kubernetes
+.PHONY: help demo test pythons systemd coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm kubernetes
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -45,6 +46,15 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+pythons: $(DEV) $(UV) ## Run a part of the tests with Python 3.12 to 3.14, where they can be had
+	@command -v mmdebstrap >/dev/null || $(call apt-install,mmdebstrap) || true
+	@$(BIN)/python -m tools.pythons --uv $(UV) $(ARGS)
+
+systemd: $(DEV) ## Boot the systemd unit in a container and check it, its reload, upgrade and key rotation
+	@command -v mmdebstrap >/dev/null && command -v systemd-nspawn >/dev/null || \
+	    $(call apt-install,mmdebstrap systemd-container)
+	@$(BIN)/python -m pytest -p no:xdist -o faulthandler_timeout=0 tests/systemd/unit.py $(ARGS)
 
 coverage: $(DEV) programs helm ## Run the tests and measure what they cover, in twice the time
 	@$(BIN)/coverage erase
@@ -140,9 +150,7 @@ release: $(BIN)/python ## Build sdist, wheel and SBOM into dist/ and check them;
 	@$(VENV)/release/bin/python -m tools.release
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
-lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
-	@$(PYTHON) -m venv --clear $(VENV)/uv
-	@$(VENV)/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV)
+lock: $(UV) ## Lock the dependencies in deploy/requirements*.txt
 	@$(lock) pyproject.toml -o deploy/requirements.txt
 	@$(lock) pyproject.toml --extra postgres -c deploy/requirements.txt \
 	    -o deploy/requirements-postgres.txt
@@ -150,7 +158,6 @@ lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
 	    -o deploy/requirements-dev.txt
 	@$(BIN)/python -c "$$BUILD_REQUIRES" | \
 	    $(lock) - -c deploy/requirements-dev.txt -o deploy/requirements-build.txt
-	@rm -rf $(VENV)/uv
 
 clean: ## Remove .venv and all other files that are not in the repository
 	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache \
@@ -180,6 +187,11 @@ $(DEV): deploy/requirements-dev.txt $(RUNTIME)
 	@echo "Installing the test dependencies"
 	@$(PIP) --require-hashes -r deploy/requirements-dev.txt
 	@touch $@
+
+$(UV): | $(BIN)/python
+	@$(PYTHON) -m venv --clear $(VENV)/uv-$(UV_VERSION)
+	@$(VENV)/uv-$(UV_VERSION)/bin/python -m pip --quiet --disable-pip-version-check \
+	    install uv==$(UV_VERSION)
 
 setup: $(DEV)
 
@@ -237,7 +249,7 @@ with open("pyproject.toml", "rb") as file:
 endef
 export BUILD_REQUIRES
 
-lock = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+lock = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 # The program is not installed at the path in the unit, so /bin/true replaces it.

@@ -454,7 +454,7 @@ class DaemonAddress(msgspec.Struct, frozen=True, gc=False):
     @property
     def url(self) -> str:
         """Return the URL by which this machine reaches it."""
-        host = "localhost" if self.host in EVERY_ADDRESS else self.host
+        host = "127.0.0.1" if self.host in EVERY_ADDRESS else self.host
         name = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls else 'http'}://{name}:{self.port}"
 

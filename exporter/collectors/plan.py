@@ -1,5 +1,6 @@
 """Which tables the enabled collectors poll, and how often: the schedule of one system."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -116,9 +117,15 @@ def plan(
         requests=IDENTITY_REQUESTS,
         fixed=IDENTITY in intervals,
     )
+    sharing: defaultdict[object, list[Table]] = defaultdict(list)
+    for table in tables:
+        sharing[table.request].append(table)
     wanted = (
         identity,
-        *(_schedule(one, tables, pace_seconds, intervals, requests) for one in tables),
+        *(
+            _schedule(table, sharing[table.request], pace_seconds, intervals, requests)
+            for table in tables
+        ),
     )
     if share.stands_by:
         return of_standby(wanted, also=(IDENTITY,))
@@ -136,13 +143,12 @@ def plan(
 
 def _schedule(
     table: Table,
-    tables: Sequence[Table],
+    sharing: Sequence[Table],
     pace_seconds: Mapping[Pace, float],
     intervals: Mapping[str, float],
     requests: Mapping[str, int],
 ) -> TableSchedule:
-    """Return the schedule of one of *tables* before it is fitted; see `plan`."""
-    sharing = [other for other in tables if other.request == table.request]
+    """Return the schedule of *table*, one of those *sharing* its request, before it is fitted."""
     set_by_operator = [other.name for other in sharing if other.name in intervals]
     chosen = {intervals[name] for name in set_by_operator}
     if len(chosen) > 1:

@@ -23,7 +23,9 @@ COMMANDS = list(commands())
 NOWHERE = "http://127.0.0.1:1"
 VALUES = {"NUMBER": "1", "MEANING": "harmless"}
 SERVES = {"vergewatch run", "vergewatch demo", "vergewatch simulate"}
-PRINTS_NO_DATA = {*SERVES, "vergewatch completion"}
+CHANGES_JOURNAL = {f"vergewatch journal {word}" for word in ("migrate", "export", "import")}
+"""They print what they did."""
+PRINTS_NO_DATA = {*SERVES, *CHANGES_JOURNAL, "vergewatch completion"}
 
 
 def named(command: Command) -> str:
@@ -136,7 +138,7 @@ def test_manual_page_has_no_warnings() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("vergewatch recovery st", ["status"]), ("vergewatch explain --ur", ["--url"])],
+    [("vergewatch recovery sta", ["status"]), ("vergewatch explain --ur", ["--url"])],
 )
 def test_bash_completes_commands_and_options(
     tmp_path: Path, words: str, expected: list[str]

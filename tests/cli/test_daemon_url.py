@@ -12,9 +12,9 @@ from exporter.model import LISTEN_FILE, DaemonAddress
 @pytest.mark.parametrize(
     ("host", "tls", "url"),
     [
-        ("", False, "http://localhost:9000"),
-        ("0.0.0.0", False, "http://localhost:9000"),
-        ("::", True, "https://localhost:9000"),
+        ("", False, "http://127.0.0.1:9000"),
+        ("0.0.0.0", False, "http://127.0.0.1:9000"),
+        ("::", True, "https://127.0.0.1:9000"),
         ("::1", False, "http://[::1]:9000"),
         ("192.0.2.1", True, "https://192.0.2.1:9000"),
     ],
