@@ -31,6 +31,7 @@ async def helm_test_passes(objects: tuple[Object, ...], daemon: Daemon) -> bool:
     _, *command = [
         word.replace(IMAGE, str(ROOT / "deploy/docker")) for word in container["command"]
     ]
+    assert command[-1] == container_of(objects)["readinessProbe"]["httpGet"]["path"]
     (address,) = container["env"]
     assert address["value"] == f"{one(objects, 'Service')['metadata']['name']}:9888"
     own = {address["name"]: daemon.url.removeprefix("http://"), "STATE_DIRECTORY": "/nowhere"}
