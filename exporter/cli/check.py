@@ -11,6 +11,7 @@ from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.alertmanager import make_session as make_alertmanager_session
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.cli.check_address import address_problem
+from exporter.cli.check_key import shared_key
 from exporter.cli.check_recovery import (
     Connecting,
     action_problems,
@@ -33,7 +34,14 @@ from exporter.config.journal import journal_place
 from exporter.config.recovery_setup import directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
-from exporter.daemon.clients import connect, make_session, make_sessions, secret_problems
+from exporter.daemon.clients import (
+    connect,
+    make_budget,
+    make_session,
+    make_sessions,
+    secret_problems,
+)
+from exporter.daemon.shared_key import SharedKey
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import (
     ConfigError,
@@ -55,6 +63,7 @@ from exporter.prometheus.query_template import NAMES, filled
 from exporter.prometheus.vm_resources import VMResources
 from exporter.recovery.decide.inputs import HOLDS, MAY_BE_EMPTY, InputName
 from exporter.telemetry import Telemetry
+from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.source import VergeOSSource
 from exporter.web.routes import check_telemetry_path
 from exporter.web.server import parse_listen
@@ -91,9 +100,18 @@ async def check(
     for resolved in systems:
         one = SystemCheck(resolved.system.url)
         noted = noting(write, one.notes)
-        one.passed = await _check_system(
-            resolved, clock, noted, connecting, one, list_enrolled=list_enrolled
-        )
+        budget = make_budget(resolved.api)
+        async with shared_key(settings, resolved, budget, clock) as key:
+            one.passed = await _check_system(
+                resolved,
+                clock,
+                noted,
+                connecting,
+                one,
+                budget,
+                key,
+                list_enrolled=list_enrolled,
+            )
         results.append(one)
     alertmanagers = await _check_alertmanagers(settings.alertmanager, clock, write)
     confirmation = None
@@ -237,15 +255,25 @@ async def _check_system(
     write: Write,
     connecting: Connecting,
     result: SystemCheck,
+    budget: RequestBudget,
+    key: SharedKey | None,
     *,
     list_enrolled: bool,
 ) -> bool:
-    """Read every table of one system, as the daemon would, and check its recovery."""
+    """
+    Read every table of one system, as the daemon would, and check its recovery.
+
+    Args:
+        key: The polling key, where replicas share a journal.
+
+    """
     system, wanted = resolved.system, _wanted(resolved)
     results = _results_table(wanted)
     rows: dict[str, Any] = {}
     async with make_session(system.tls, system.proxies()) as session:
-        client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
+        store = key.refusals if key is not None else None
+        meter = Telemetry().meter(resolved.host)
+        client = connecting(resolved, session, meter, clock, budget, store=store)
         source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
         memory = request_memory(resolved, client, clock)
         memory.resume()
@@ -259,7 +287,7 @@ async def _check_system(
                     problems += await action_problems(resolved, client, clock, connecting)
         finally:
             await client.close()
-            counted_by_daemon = memory.is_shared()
+            counted_by_daemon = memory.is_shared() and (key is None or bool(key.problem))
             if counted_by_daemon:  # any other user's files would be in the daemon's way
                 memory.save()
         sent = client.budget.spent(at=clock.monotonic()) - sent_before
@@ -279,7 +307,7 @@ async def _check_system(
         write(f"[bold red]no inventory:[/] {escape(problem)}")
         return False
     cost = f"this check sent {sent}" + (", which the daemon counts" if counted_by_daemon else "")
-    fits = check_requests(resolved, source, cost, write)
+    fits = check_requests(resolved, source, cost, write, key)
     unread = [table.name for table in resolved.tables if table.name not in rows]
     if resolved.api.page_rows and unread:
         write(f"  one page is assumed for {', '.join(unread)}")

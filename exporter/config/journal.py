@@ -1,5 +1,6 @@
 """The settings of the journal: which database it is in."""
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,11 @@ class JournalSettings(BaseModel):
     replica: str = ""
     """Name of this replica, which no other replica has. Default: the name of its host. Only with a
     `url`: replicas share the journal, and one of them leads."""
+
+    @property
+    def replica_name(self) -> str:
+        """The name of this replica."""
+        return self.replica or socket.gethostname()
 
     @model_validator(mode="after")
     def _one_password(self) -> "JournalSettings":

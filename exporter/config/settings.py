@@ -104,7 +104,8 @@ class APISettings(BaseModel):
     model_config = STRICT
 
     requests_per_hour: PositiveInt = 1000
-    """Requests per hour that VergeOS allows for an API key; those before a restart count."""
+    """Requests per hour that VergeOS allows for an API key; those before a restart count, and those
+    of replicas that use the same key and share the journal."""
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of these requests reserved for recovery, its regular reads included."""
     timeout_seconds: PositiveFloat = 30

@@ -1,7 +1,6 @@
 """The journal's handle, and the task that runs recovery beside polling."""
 
 import asyncio
-import socket
 from collections import deque
 from datetime import timedelta
 from importlib import import_module
@@ -45,7 +44,7 @@ class JournalHandle:
         self._place = journal_place(database, self.directory)
         self.is_shared = database.url is not None
         """Whether other replicas can use it."""
-        self.replica = database.replica or socket.gethostname()
+        self.replica = database.replica_name
         self.apply(settings)
         self._clock = clock
         self._opening = asyncio.Lock()

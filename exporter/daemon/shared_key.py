@@ -138,7 +138,8 @@ class SharedKey:
         self._loop = asyncio.get_running_loop()
         self.refusals = SharedRefusals(file, self._wake)
         self._name: tuple[Credentials, str] | None = None
-        self._problem = ""
+        self.problem = ""
+        """Why the journal cannot be used; empty while it can."""
         self._has_resumed = False
         self.others: Sequence[Said] = ()
         """What the other replicas said within an hour."""
@@ -156,9 +157,15 @@ class SharedKey:
             leads: Whether this replica leads recovery; None where none leads.
 
         """
+        return KeyShare(1 + len(self.users), leads)
+
+    @property
+    def users(self) -> Sequence[str]:
+        """The names of the other replicas that poll with this key now."""
         now = self._clock.now().timestamp()
-        users = [one for one in self.others if one.use.polls and now - one.at < ALIVE_SECONDS]
-        return KeyShare(1 + len(users), leads)
+        return [
+            one.replica for one in self.others if one.use.polls and now - one.at < ALIVE_SECONDS
+        ]
 
     async def first(self, *, ahead: int = 0) -> None:
         """
@@ -269,11 +276,11 @@ class SharedKey:
 
     def _report(self, problem: str) -> None:
         """Log the first of equal problems; requests are then counted for this replica alone."""
-        if problem and problem != self._problem:
+        if problem and problem != self.problem:
             log.warning("shared_key.unknown", system=self._url, error=problem)
-        elif self._problem and not problem:
+        elif self.problem and not problem:
             log.info("shared_key.known", system=self._url)
-        self._problem = problem
+        self.problem = problem
 
 
 def _said(row: "KeyUse") -> Said | None:

@@ -1,5 +1,6 @@
 """Database errors as `JournalError`, with the cause in the operator's terms."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,8 +99,9 @@ def postgres_reason(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None) or ""
     text = str(error).partition("\n")[0]
     if not state:
-        reason = error.strerror if isinstance(error, OSError) else text
-        return f"cannot be reached: {reason or text or type(error).__name__}"
+        if isinstance(error, ConnectionError) and error.errno:
+            text = os.strerror(error.errno)  # asyncio's own text names the address only
+        return f"cannot be reached: {text or type(error).__name__}"
     known = _STATES.get(state) or _STATES.get(state[:2]) or "cannot be used"
     # The first line of its text names objects of the database only; the others quote values.
     return f"{known} ({text}, SQLSTATE {state})"

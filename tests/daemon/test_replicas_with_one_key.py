@@ -1,8 +1,12 @@
 """Two daemons with one key and one journal on PostgreSQL: one polls everything, until it ends."""
 
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.daemon_process import Page, pointing_at, running, simulating
+from tests.daemon_process import HASTE, Page, pointing_at, running, simulating
 from tests.postgres import Postgres
 
 STANDBY = {"identity", "vms", "machine_status"}
@@ -11,6 +15,19 @@ STANDBY = {"identity", "vms", "machine_status"}
 def tables(page: Page) -> set[str]:
     series = page.samples.get("vergewatch_table_interval_seconds", {})
     return {dict(labels)["table"] for labels in series} | {"identity"}
+
+
+async def check(env: Mapping[str, str]) -> str:
+    """Return what `vergewatch check` writes."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "check"),
+        env={**os.environ, "COLUMNS": "200", **HASTE, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output
+    return output.decode()
 
 
 async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Postgres) -> None:
@@ -33,6 +50,8 @@ async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Pos
                 assert tables(standby) == STANDBY
                 assert standby.get("vergewatch_recovery_leader") == [0.0]
                 assert len(tables(await first.page())) > len(STANDBY) * 5
+
+                assert "2 replicas with the same key (a, b)" in await check(settings("c"))
 
                 await first.end()
                 await second.page_where(lambda page: len(tables(page)) > len(STANDBY) * 5)

@@ -92,7 +92,7 @@ async def locked(place: PostgresServer, table: str) -> AsyncIterator[None]:
 async def test_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "cannot be reached" in await failure_to_open(f"postgresql://u@/db?host={tmp_path}")
     error = await failure_to_open("postgresql://u@127.0.0.1:1/db")
-    assert "postgresql://u@127.0.0.1:1/db cannot be reached: " in error
+    assert "postgresql://u@127.0.0.1:1/db cannot be reached: Connection refused" in error
 
 
 async def test_login_that_is_refused_is_named(postgres: Postgres) -> None:

@@ -241,6 +241,7 @@ async def test_cancelled_opening_ends_the_upgrade(
 
 
 PREVIOUS = (
+    "DROP TABLE key_uses",
     "DROP TABLE leases",
     "ALTER TABLE intents DROP COLUMN epoch",
     "ALTER TABLE decisions DROP COLUMN epoch",

@@ -175,6 +175,17 @@ def rollback_to_sqlite_finds_its_volume(site: Site) -> None:
     check(claim["spec"]["volumeName"] == volume, "another volume")
 
 
+def size_of_the_volume_changes_under_the_running_pod(site: Site) -> None:
+    """Do what README.md of the chart says, but for the claim, which needs a driver."""
+    (before,) = site.pods()
+    site.cluster.kubectl(
+        *("--namespace", site.namespace, "delete", "statefulset", RELEASE, "--cascade=orphan")
+    )
+    site.upgrade("sqlite-operator", "--set", "persistence.size=2Gi")
+    (after,) = site.pods()
+    check(before["metadata"]["uid"] == after["metadata"]["uid"], "the pod was replaced")
+
+
 def volume_stays_when_the_release_is_uninstalled(site: Site) -> None:
     site.helm("uninstall", RELEASE, "--wait")
     until(lambda: not site.pods())
@@ -193,6 +204,7 @@ CHECKS = (
     replicas_replace_the_pod_of_sqlite,
     replicas_are_upgraded_on_as_many_nodes,
     rollback_to_sqlite_finds_its_volume,
+    size_of_the_volume_changes_under_the_running_pod,
     volume_stays_when_the_release_is_uninstalled,
 )
 

@@ -160,6 +160,8 @@ def _commands(folder: Path, kubeconfig: Path) -> Mapping[str, tuple[str, ...]]:
             str(CACHE / "kube-controller-manager"),
             *(*client, f"--secure-port={others[0]}", f"--cert-dir={folder}"),
             f"--service-account-private-key-file={key}",
+            # kwok is late on a busy machine, and does not mark a pod ready again.
+            "--node-monitor-grace-period=1h",
         ),
         "kube-scheduler": (
             str(CACHE / "kube-scheduler"),
