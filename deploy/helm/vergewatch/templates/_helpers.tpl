@@ -70,9 +70,11 @@ httpGet: {port: http, path: {{ .path }}}
 {{- $config := .Values.config -}}
 {{- $confirm := dig "recovery" "confirm" dict $config -}}
 {{- $alertmanager := $config.alertmanager | default dict -}}
+{{- $prometheus := $config.prometheus | default dict -}}
 {{- $urls := list $config.url $config.proxy (include "vergewatch.journalUrl" .) -}}
 {{- range $config.systems }}{{ $urls = append $urls .url }}{{ $urls = append $urls .proxy }}{{ end -}}
-{{- $urls = concat $urls (list $confirm.url $confirm.proxy $alertmanager.proxy) ($alertmanager.urls | default list) -}}
+{{- $urls = concat $urls (list $confirm.url $confirm.proxy $prometheus.url $prometheus.proxy) -}}
+{{- $urls = concat $urls (list $alertmanager.proxy) ($alertmanager.urls | default list) -}}
 {{- $ports := list -}}
 {{- range $url := compact $urls -}}
 {{- if contains "://" $url -}}
