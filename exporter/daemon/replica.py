@@ -53,7 +53,8 @@ class Replica:
         self._tenure: Tenure | None = None
         self._other = ""
         """The other replica that leads."""
-        self._other_epoch = 0
+        self._other_epoch: int | None = None
+        """None until the journal was asked: 0 would look like many leaders in a short time."""
         self._other_renewed_at: float | None = None
         """In monotonic seconds; None as long as there is no lease."""
         self._waits_until = 0.0
