@@ -10,12 +10,13 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from exporter.model import SystemReport
+from exporter.recovery.leadership import ONLY_REPLICA
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.service import RecoveryService
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.recovery.archive import journal_on_disk, stage
-from tests.recovery.harness import Harness
+from tests.recovery.harness import Harness, LeadsInTurn
 from tests.web.operator import Browser, browsing
 from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
@@ -166,6 +167,23 @@ async def test_command_is_journaled_with_its_owner(
     assert [(one.kind, one.owner, one.reason) for one in harness.journal.commands] == [
         (kind, "anna", "night")
     ]
+
+
+@pytest.mark.parametrize(("leads", "forms"), [(None, 0), (LeadsInTurn(), 1)])
+async def test_only_a_replica_can_be_told_to_step_down(
+    sites: Sites, leads: LeadsInTurn | None, forms: int
+) -> None:
+    harness = stage(leadership=leads or ONLY_REPLICA)
+    browser = (await sites.of(harness)).browser
+    await browser.log_in("anna", TOKEN)
+
+    page = await browser.open("/recovery")
+    told = await browser.send("/recovery", "/recovery/step-down", reason="night")
+
+    actions = [given.get("action") for tag, given in page.tags if tag == "form"]
+    assert actions.count("/recovery/step-down") == forms
+    assert ("another replica may lead" in told.text) == bool(forms)
+    assert [one.kind for one in harness.journal.commands] == ["step-down"] * forms
 
 
 @pytest.mark.parametrize(
