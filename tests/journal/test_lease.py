@@ -160,7 +160,7 @@ async def test_takeover_waits_for_a_transaction_of_the_leader(
     replicas: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = replicas
-    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)  # of the server, which is handed no clock
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)  # of the server, which is handed no clock
     await one.lease.acquire()
     began, go_on = threading.Event(), threading.Event()
 
@@ -170,7 +170,7 @@ async def test_takeover_waits_for_a_transaction_of_the_leader(
         go_on.wait(10.0)
 
     writing = asyncio.create_task(one.journal._database.write(write))
-    await asyncio.to_thread(began.wait)
+    assert await asyncio.to_thread(began.wait, 10.0)
     while (await other.lease.state()).leader:
         pass  # each look takes its time
     taking = asyncio.create_task(other.lease.acquire())

@@ -98,7 +98,8 @@ async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgre
         first.send(signal.SIGTERM)
         await stage.until(lambda: second.entries("recovery.started"), "the second leads")
 
-        assert REAL_TIME.monotonic() - began < 3.0
+        # A machine may be slow; without a release it takes the 10 s of the lease.
+        assert REAL_TIME.monotonic() - began < 8.0
 
 
 async def test_leader_that_steps_down_hands_over_and_stands_by(
