@@ -108,8 +108,11 @@ def unpacked(version: str) -> Interpreter | None:
         for name in ("passwd", "group", "hosts"):  # which an installed package makes
             shutil.copyfile(Path("/etc") / name, made / "etc" / name)
         made.rename(root)
-    within = ("unshare", "--mount", "--propagation", "private", "sh", "-eu", "-c", CHROOT, "sh")
-    return Interpreter(version, f"/usr/bin/python{version}", (*within, str(root)))
+    unshare = ("unshare", "--mount", "--propagation", "private", "sh", "-eu", "-c", CHROOT, "sh")
+    within, python = (*unshare, str(root)), f"/usr/bin/python{version}"
+    # A container may not be allowed to mount anything.
+    tried = subprocess.run((*within, python, "-c", "import venv"), check=False, env=variables())
+    return Interpreter(version, python, within) if tried.returncode == 0 else None
 
 
 def with_packages(interpreter: Interpreter, uv: str) -> Interpreter:
