@@ -24,8 +24,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
-	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
-	    printf '  %-11s%s\n' "$$verb" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
+	    printf '  %-14s%s\n' "$$verb" "$$text"; done
 	@echo "and these variables may be set:"
 	@echo "  ARGS=...     more arguments: make demo ARGS=--help, make test ARGS='-k budget'"
 	@echo "  PYTHON=...   the Python, 3.11 or newer, that .venv is made with"

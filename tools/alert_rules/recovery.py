@@ -244,7 +244,7 @@ and {ON_SYSTEM} {through_failover(f"vergewatch_recovery_info{{{_NOT_YET}}}")}"""
         name="VergeRecoveryNoLeader",
         severity=Severity.CRITICAL,
         expr=f"{by(SYSTEM, LEADS)} == 0",
-        for_="2m",  # a replica that is killed is replaced within 40 seconds
+        for_="2m",  # a replica that is killed is replaced within 35 seconds
         keep_firing_for=MUTING,
         summary="No replica leads the recovery of system {system_name}",
         description=f"For more than {FOR}, no replica of Vergewatch has led the recovery of "
