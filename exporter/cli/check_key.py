@@ -10,6 +10,7 @@ from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import credential_source, refusal_file
 from exporter.daemon.shared_key import SharedKey
+from exporter.errors import JournalError
 from exporter.journal.place import PostgresServer
 from exporter.vergeos.budget import RequestBudget
 
@@ -28,12 +29,16 @@ async def shared_key(
     if not isinstance(place, PostgresServer):
         yield None
         return
-    from exporter.journal.journal import postgres_database  # noqa: PLC0415 - it is heavy
+    # They load SQLAlchemy.
+    from exporter.journal import schema  # noqa: PLC0415
+    from exporter.journal.journal import postgres_database  # noqa: PLC0415
     from exporter.journal.key_uses import KeyUses  # noqa: PLC0415
 
     database = postgres_database(place)
 
     async def uses() -> KeyUses:
+        if await database.read(schema.revision) is None:
+            raise JournalError(f"the journal {database.place} has no tables yet")
         return KeyUses(database)
 
     key = SharedKey(

@@ -43,6 +43,7 @@ async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Pos
                 "VERGEWATCH_JOURNAL__REPLICA": name,
             }
 
+        assert "has no tables yet" in await check(settings("c"))
         async with running(settings("a")) as first:
             await first.page_where(lambda page: page.get("vergewatch_recovery_leader") == [1.0])
             async with running(settings("b")) as second:
@@ -55,4 +56,6 @@ async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Pos
 
                 await first.end()
                 await second.page_where(lambda page: len(tables(page)) > len(STANDBY) * 5)
-                assert (await second.page()).get("vergewatch_recovery_leader") == [1.0]
+                await second.page_where(
+                    lambda page: page.get("vergewatch_recovery_leader") == [1.0]
+                )
