@@ -105,7 +105,7 @@ def check_recovery(
     """
     settings = resolved.recovery
     setup = recovery_setup(settings, resolved.recovery_mode)
-    journal = directory(settings)
+    state = directory(settings)
     found, commands = recovery_problems(resolved)
     problems = [*problems, *_missing_tables(rows, setup.enrolment_rules), *found]
     inventory = join(rows, system_name="", identity=None, taken_at=clock.now())
@@ -120,7 +120,7 @@ def check_recovery(
     write(f"recovery  mode {setup.mode.value}, {escape(vms)}")
     for table in tables:
         write(table)
-    write(f"  journal in {escape(str(journal))}, {commands}")
+    write(f"  state directory {escape(str(state))}, {commands}")
     write(f"  kill switch: touch {escape(setup.kill_switch_file)}")
     for note in notes:
         write(f"  [yellow]{escape(note)}[/]")
@@ -139,9 +139,9 @@ def recovery_problems(resolved: ResolvedSystem) -> tuple[list[str], str]:
     except ConfigError as error:
         place = "recovery.token_file: " if settings.token_file is not None else ""
         problems.append(f"{place}{error}")
-    journal = directory(settings)
-    if not _is_writable(journal):
-        problems.append(f"recovery.directory: {journal} cannot be written by this user")
+    state = directory(settings)
+    if not _is_writable(state):
+        problems.append(f"recovery.directory: {state} cannot be written by this user")
     return problems, commands
 
 

@@ -12,14 +12,15 @@ from tests.debian import needs
 WARM_MS = 40_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Return a browser. It ends with this package: its event loop runs between the tests too."""
     needs("chromium")
     with browsing() as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(browser: Browser) -> Iterator[LiveDemo]:
     """Return a demo in which recovery has warmed up."""
     with quick_demo({}) as demo:
@@ -27,7 +28,7 @@ def demo(browser: Browser) -> Iterator[LiveDemo]:
         yield demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def asking_demo(browser: Browser) -> Iterator[LiveDemo]:
     """Return a demo whose recovery asks, in which only happens what a test causes."""
     with running_alertmanager() as alertmanager:
