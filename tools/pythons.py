@@ -145,8 +145,10 @@ def passes(interpreter: Interpreter, tests: Sequence[str]) -> bool:
 
 def variables() -> dict[str, str]:
     """Return the environment variables of what is run."""
-    own = {"CHECKOUT": str(CHECKOUT), "VENV": str(VENV), "PYTHONDONTWRITEBYTECODE": "1"}
-    without = ("CI", "PYTHONPATH")  # tests of programs that are missing in a chroot are skipped
+    cache = str(VENV / "bytecode")  # a test starts many processes: compile once
+    own = {"CHECKOUT": str(CHECKOUT), "VENV": str(VENV), "PYTHONPYCACHEPREFIX": cache}
+    # Without CI, tests of programs that are missing in a chroot are skipped.
+    without = ("CI", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     return {**{name: value for name, value in os.environ.items() if name not in without}, **own}
 
 

@@ -119,10 +119,16 @@ class Replica:
 
     async def end(self) -> None:
         """Release the lease, if that is possible; recovery has ended."""
-        try:
-            await self._release()
-        except JournalError as error:
-            log.warning("recovery.lease_not_released", error=str(error))
+        if self._tenure is None:
+            return
+        problem = self.problem  # a journal that does not answer would only delay the end
+        if not problem:
+            try:
+                await self._release()
+            except JournalError as error:
+                problem = str(error)
+        if problem:
+            log.warning("recovery.lease_not_released", error=problem)
 
     async def _step(self, *, may_lead: bool) -> None:
         try:

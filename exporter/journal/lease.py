@@ -48,30 +48,30 @@ class Fence(NamedTuple):
     epoch: int
     """0 for a replica that does not lead: no lease has that epoch."""
 
-    def check(self, connection: Connection, *, seconds: float = 0.0) -> None:
+    def check(self, connection: Connection, *, seconds: float = 0.0, keeps: bool = True) -> None:
         """
         Keep the lease from changing hands until the transaction of *connection* ends.
 
         Args:
             seconds: How long it must last still.
+            keeps: False in a transaction that only reads: the lease may then change hands.
 
         Raises:
             LeaseLostError: The replica does not hold it, or not for so long.
 
         """
-        if not self.holds(connection, seconds=seconds):
+        if not self.holds(connection, seconds=seconds, keeps=keeps):
             raise LeaseLostError(
                 f"the replica {self.replica} no longer leads recovery of {self.system}: "
                 f"its lease (epoch {self.epoch}) has ended, or ends too soon"
             )
 
-    def holds(self, connection: Connection, *, seconds: float = 0.0) -> bool:
+    def holds(self, connection: Connection, *, seconds: float = 0.0, keeps: bool = True) -> bool:
         """Return whether the replica holds the lease; `check` has the arguments."""
-        mine = (
-            select(literal(1))
-            .where(*self._is_mine, leases.c.until > _NOW + timedelta(seconds=seconds))
-            .with_for_update(read=True)
-        )
+        lasts = leases.c.until > _NOW + timedelta(seconds=seconds)
+        mine = select(literal(1)).where(*self._is_mine, lasts)
+        if keeps:
+            mine = mine.with_for_update(read=True)
         return connection.execute(mine).first() is not None
 
     @property

@@ -144,11 +144,15 @@ class SystemJournal:
         await self._database.write(lambda connection: self._save_command(connection, command))
 
     async def waiting_commands(self) -> Sequence[Command]:
-        if self._fence is None:
+        fence = self._fence
+        if fence is None:
             return ()
-        return await self._database.read(
-            lambda connection: self._read(connection, commands, Command, _WAITS)
-        )
+
+        def waiting(connection: Connection) -> Sequence[Command]:
+            fence.check(connection, keeps=False)
+            return self._read(connection, commands, Command, _WAITS)
+
+        return await self._database.read(waiting)
 
     async def take_commands(self, at: float, /) -> Sequence[Command]:
         return await self._write(lambda connection: self._take_commands(connection, at))

@@ -210,6 +210,13 @@ class Recovery:
         return self._control.in_force
 
     @property
+    def vm_names(self) -> Sequence[str]:
+        """The names of the VMs that it monitors, or would if this replica led."""
+        if self.stands_by and self.state.inventory is not None:
+            return [vm.config.name for vm in self.state.inventory.vms.values()]
+        return [case.name for case in self.state.cases.values()]
+
+    @property
     def decisions(self) -> Mapping[str, Decision]:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
@@ -357,9 +364,9 @@ class Recovery:
         question = details.get("question")
         if kind is CommandKind.STEP_DOWN and not self._leadership.is_shared:
             raise AnswerRefusedError("no other replica shares the journal, so none can lead")
-        if self.stands_by:
-            return await self._pass_on(kind, **details)
         async with self._control.lock:
+            if self.stands_by:
+                return await self._pass_on(kind, **details)
             if question is not None:
                 details["uuid"] = answerable(question, kind, self.system_facts).uuid
             given = self._control.command(kind, **details)

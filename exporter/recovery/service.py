@@ -272,7 +272,7 @@ class RecoveryService:
 
         async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
             try:
-                about = recovery.learner.lesson_of(lesson, recovery.state.cases.values())
+                about = recovery.learner.lesson_of(lesson, recovery.vm_names)
                 given = CommandDetails(**details, lesson=about)
                 command = await recovery.command(kind, **given)
             except JournalError as error:

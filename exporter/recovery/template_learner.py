@@ -169,12 +169,11 @@ class TemplateLearner:
         is_template = NAME in text or NUMBER in text
         return of_row or template(text, () if is_template else [n for n in vm_names if n in text])
 
-    def lesson_of(self, given: Lesson, cases: Iterable[Case]) -> Lesson:
+    def lesson_of(self, given: Lesson, vm_names: Iterable[str]) -> Lesson:
         """Return *given* with the template that is meant."""
         if not given.template:
             return given
-        names = [case.name for case in cases]
-        return given._replace(template=self.template_of(given.template, names))
+        return given._replace(template=self.template_of(given.template, vm_names))
 
     def _classify(self) -> None:
         """Make a classifier with what is taught and learned now."""

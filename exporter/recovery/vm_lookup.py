@@ -56,7 +56,7 @@ def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapp
 
 def systems_that_know(template: str, recoveries: Mapping[str, Recovery]) -> Mapping[str, Recovery]:
     """
-    Return those of *recoveries* in which a log template is taught, or seen.
+    Return those of *recoveries* in which a log template is taught, or seen, as far as is known.
 
     Raises:
         UnknownNameError: There is none.
@@ -65,7 +65,8 @@ def systems_that_know(template: str, recoveries: Mapping[str, Recovery]) -> Mapp
     found = {
         name: recovery
         for name, recovery in recoveries.items()
-        if recovery.learner.knows(recovery.learner.template_of(template))
+        if recovery.stands_by  # the leader knows its templates
+        or recovery.learner.knows(recovery.learner.template_of(template))
     }
     if not found:
         known = [one for recovery in recoveries.values() for one in recovery.learner.known]

@@ -286,6 +286,14 @@ WITHOUT_RECOVERY = (
     ),
     Case(
         "VergeVMWentDown",
+        "it was down for long when the replicas lost their journal, and with it what they knew",
+        (running(0), status("stopped"),
+         then(f'vergewatch_recovery_vm_state_info{{{VM},state="unknown"}}', "1x60 stale")),
+        {67: [OF_VM], 150: [OF_VM]},
+        (10, 60, 65),
+    ),
+    Case(
+        "VergeVMWentDown",
         "a stop before the last start delays it by the window, and no longer",
         (then(f'{WORD}"stopping"}}', "1 stale"), then(WENT_DOWN, "1 0 1x15 0x150")),
         {37: [OF_VM]},

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from exporter.simulator.api.faults import ACTIONS
 from tests.daemon_process import REAL_TIME
 from tests.postgres import Postgres, backends
+from tests.recovery.crash_runner import Doom, How
 from tests.recovery.replica_scene import LIMITS, Replica, Scene, scene
 from tests.recovery.test_sigkill import nursery
 
@@ -55,13 +56,35 @@ class Chaos:
         self.result = Result(Counter(), 0, 0, 0, 0.0)
 
     async def begin(self) -> None:
-        for name in NAMES:
+        first, *others = NAMES
+        suspends = Doom("recovery.reread", self.stage.vms[0].key, How.SUSPENDED)
+        self.running[first] = await self.stage.start(first, suspends)
+        await self.stage.until(lambda: self.running[first].leads, "the first leads")
+        for name in others:
             self.running[name] = await self.stage.start(name)
-        await self.stage.until(
-            lambda: any(one.leads for one in self.running.values()), "one of them leads"
-        )
         for vm in self.stage.vms:
             await self.stage.until_watched(vm)
+
+    async def suspend_leader(self) -> None:
+        """
+        Suspend the leader within an action, until another leads and has completed it.
+
+        The clocks of the first do not tell it that its lease has ended: only the fence does.
+        """
+        first, *others = NAMES
+        vm = self.stage.vms[0]
+        self.stage.system.world.crash(vm)
+        await self.stage.until(
+            lambda: any(self.running[name].leads for name in others), "another leads"
+        )
+        await self.stage.until_over(vm)
+        self.running[first].send(signal.SIGCONT)
+        await self.stage.until(lambda: not self.running[first].leads, "the first stands by")
+        await self.check()
+        self.result = self.result._replace(crashes=1)
+        self.running[first].send(signal.SIGKILL)  # its clocks are late from now on
+        self._ended.add(first)
+        await self._mend()
 
     async def round(self) -> None:
         """Crash a VM or two, let faults come, mend them, and wait until the VMs run."""
@@ -191,14 +214,16 @@ async def play(
     rounds: int,
     seed: int,
     told: Callable[[str], None] = lambda _: None,
+    fenced: bool = True,
 ) -> Result:
     """Play so many rounds; raise `AssertionError` where something does not hold."""
     async with (
         nursery() as nurse,
-        scene(folder, nurse, postgres.new_database(), vms=VMS) as stage,
+        scene(folder, nurse, postgres.new_database(), vms=VMS, fenced=fenced) as stage,
     ):
         chaos = Chaos(stage, postgres, seed)
         await chaos.begin()
+        await chaos.suspend_leader()
         for number in range(rounds):
             await chaos.round()
             told(f"round {number + 1}: {len(stage.posts)} actions, epoch {chaos.result.epochs}")

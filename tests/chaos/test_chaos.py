@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.chaos import play
 from tests.postgres import Postgres
 
@@ -11,4 +13,11 @@ async def test_replicas_under_faults_repeat_no_action_and_recover_every_vm(
 ) -> None:
     result = await play(tmp_path, postgres, rounds=3, seed=1)
 
-    assert result.posts >= result.crashes >= 3
+    assert result.posts >= result.crashes >= 4
+
+
+async def test_without_the_fence_an_earlier_leader_writes_and_that_is_found(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    with pytest.raises(AssertionError, match="an older epoch wrote intents"):
+        await play(tmp_path, postgres, rounds=0, seed=1, fenced=False)

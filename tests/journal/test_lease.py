@@ -106,6 +106,7 @@ WRITES: Sequence[Callable[[SystemJournal], Awaitable[object]]] = (
     lambda store: store.update(replace(INTENT, id=1, sent_at=1.0)),
     lambda store: store.save_time_to_service(replace(INTENT, id=1), 1.0),
     lambda store: store.take_commands(1.0),
+    lambda store: store.waiting_commands(),  # the last look before a request
 )
 
 

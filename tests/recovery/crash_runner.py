@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +53,8 @@ class How(StrEnum):
     """About while that transaction is committed."""
     STOPPED = "stopped"
     """After it was written, by SIGSTOP: the life goes on after SIGCONT."""
+    SUSPENDED = "suspended"
+    """Like that, as with its machine: its clocks stand still meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Order:
     doom: Doom | None = None
     haste: float = 1.0
     """How many times shorter the lease and all that goes with it are."""
+    fenced: bool = True
+    """False for a mutant that writes to the journal although another replica leads."""
 
     @classmethod
     def read(cls, line: str) -> "Order":
@@ -87,11 +92,32 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+class SuspendableClock(SystemClock):
+    """The clock of a machine: it stands still while that is suspended."""
+
+    def __init__(self) -> None:
+        self._suspended_seconds = 0.0
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(seconds=self._suspended_seconds)
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self._suspended_seconds
+
+    def stop(self, *, is_seen: bool) -> None:
+        """Stop the process until it is sent SIGCONT; the clock goes on if *is_seen*."""
+        began = self.monotonic()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if not is_seen:
+            self._suspended_seconds += self.monotonic() - began
+
+
 class Reaper:
     """A structlog processor that ends the process; the last one, which is given the line."""
 
-    def __init__(self, doom: Doom) -> None:
+    def __init__(self, doom: Doom, clock: SuspendableClock) -> None:
         self._doom = doom
+        self._clock = clock
         self._waits_for_commit = False
         listen(Engine, "commit", self._commit)
 
@@ -102,10 +128,10 @@ class Reaper:
         match self._doom.how:
             case How.UNSAID:
                 die()
-            case How.STOPPED:
+            case How.STOPPED | How.SUSPENDED:
                 sys.stderr.write(f"{line}\n")
                 sys.stderr.flush()
-                os.kill(os.getpid(), signal.SIGSTOP)
+                self._clock.stop(is_seen=self._doom.how is How.STOPPED)
                 raise structlog.DropEvent
             case How.SAID:
                 sys.stderr.write(f"{line}\n")
@@ -146,10 +172,13 @@ def live(command: Order) -> NoReturn:
         settings = load(Path(command.config))
         logs.configure(settings.log.level, settings.log.format)
         hasten(command.haste)
+        if not command.fenced:
+            lease.Fence.check = lambda *_, **__: None  # type: ignore[method-assign]
+        clock = SuspendableClock()
         if command.doom is not None:
             processors = structlog.get_config()["processors"]
-            structlog.configure(processors=[*processors, Reaper(command.doom)])
-        asyncio.run(app.run(settings, lambda: settings, SystemClock()))
+            structlog.configure(processors=[*processors, Reaper(command.doom, clock)])
+        asyncio.run(app.run(settings, lambda: settings, clock))
         code = 0
     except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the nursery
         traceback.print_exc()

@@ -87,9 +87,16 @@ class Scene:
     """A simulated system of few VMs, all enrolled, with its journal and its replicas."""
 
     def __init__(
-        self, folder: Path, nurse: Nursery, place: PostgresServer, system: Simulator
+        self,
+        folder: Path,
+        nurse: Nursery,
+        place: PostgresServer,
+        system: Simulator,
+        *,
+        fenced: bool = True,
     ) -> None:
         self.folder = folder
+        self.fenced = fenced
         self.place = place
         self.system = system
         self.replicas: list[Replica] = []
@@ -114,7 +121,7 @@ class Scene:
         number = sum(one.name == name for one in self.replicas)
         log = state / f"log-{number}"
         (state / "vergewatch.yaml").write_text(json.dumps(self._settings(name, url)))
-        order = Order(str(state / "vergewatch.yaml"), str(log), doom, HASTE)
+        order = Order(str(state / "vergewatch.yaml"), str(log), doom, HASTE, self.fenced)
         replica = Replica(name, await self._nurse.bear(order), log)
         self.replicas.append(replica)
         await self.until(lambda: bool(replica.entries("daemon.started")), f"{name} starts")
@@ -181,9 +188,9 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, nurse: Nursery, place: PostgresServer, *, vms: int = 3
+    folder: Path, nurse: Nursery, place: PostgresServer, *, vms: int = 3, fenced: bool = True
 ) -> AsyncIterator[Scene]:
-    """Simulate a system; end every replica at the end."""
+    """Simulate a system; end every replica at the end; `Order` has *fenced*."""
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - in a test, and short
     world = create_world(
         seed=1,
@@ -198,7 +205,7 @@ async def scene(
         world.tag(vm, "recovery/auto")
         vm.on_power_loss = "last_state"
     async with Simulator(world=world, clock=REAL_TIME, burst_limit=None) as system:
-        stage = Scene(folder, nurse, place, system)
+        stage = Scene(folder, nurse, place, system, fenced=fenced)
         try:
             yield stage
         finally:

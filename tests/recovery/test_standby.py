@@ -1,13 +1,19 @@
 """A replica that does not lead watches; one that takes or loses the lead goes on from there."""
 
+import asyncio
+
 import msgspec
 import pytest
 
 from exporter.errors import JournalLostError, LimitReachedError
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Intent, Outcome
-from exporter.recovery.model.commands import Command, CommandKind
-from exporter.recovery.model.ports import NoRoom
+from exporter.recovery.model.commands import Command, CommandKind, Lesson
+from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.ports import NoRoom, SavedState
+from exporter.recovery.model.states import State
+from exporter.recovery.service import RecoveryService
+from tests.daemon_process import REAL_TIME
 from tests.fakes import START
 from tests.recovery.harness import (
     CONNECTED,
@@ -203,6 +209,116 @@ def test_command_to_a_replica_that_does_not_lead_is_written_for_the_leader() -> 
 
     assert harness.journal.commands == [given]
     assert harness.recovery.commands.disarm is None  # the leader's are in force, not its own
+
+
+class JournalReadSlowly(InMemoryJournal):
+    """A journal that is read until a test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_read, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def load(self) -> SavedState:
+        saved = await super().load()
+        self.was_read.set()
+        await self.go_on.wait()
+        return saved
+
+
+async def test_command_given_while_a_new_leader_reads_the_journal_is_in_force() -> None:
+    journal = JournalReadSlowly()
+    harness = Harness(leadership=LeadsInTurn(), journal=journal)
+    boots = asyncio.create_task(harness.recovery.follow_leader())
+    await journal.was_read.wait()
+
+    gives = asyncio.create_task(
+        harness.recovery.command(CommandKind.DISARM, owner="anna", reason="because")
+    )
+    await REAL_TIME.sleep(0)
+    journal.go_on.set()
+    await asyncio.gather(boots, gives)
+
+    assert readiness(harness) is ReadinessState.DISARMED
+
+
+def standing_by() -> tuple[Harness, RecoveryService]:
+    harness = Harness(leadership=LeadsInTurn(None))
+    harness.advance(EVERY)
+    return harness, RecoveryService(
+        lambda: {"stage": harness.recovery}, lambda: None, harness.clock
+    )
+
+
+@pytest.mark.parametrize("kind", [CommandKind.TEACH, CommandKind.FORGET])
+async def test_lesson_given_to_a_replica_that_does_not_lead_is_for_the_leader(
+    kind: CommandKind,
+) -> None:
+    harness, service = standing_by()
+    lesson = Lesson("web-01 went for a walk of 7 km", "harmless")
+
+    await service.command(kind, owner="anna", reason="because", lesson=lesson)
+
+    (given,) = harness.journal.commands
+    assert (given.kind, given.template) == (kind, "<name> went for a walk of <n> km")
+
+
+async def test_vm_is_cleared_by_its_name_through_a_replica_that_does_not_lead() -> None:
+    harness, service = standing_by()
+
+    await service.command(CommandKind.CLEAR, owner="anna", reason="because", vm="web-01")
+
+    (given,) = harness.journal.commands
+    assert (given.kind, given.uuid) == (CommandKind.CLEAR, harness.world.vm("web-01").uuid)
+
+
+async def test_answer_given_to_a_replica_that_does_not_lead_is_for_the_leader() -> None:
+    harness, service = standing_by()
+
+    await service.command(CommandKind.DENY, owner="anna", reason="because", question=7)
+
+    (given,) = harness.journal.commands
+    assert (given.kind, given.question) == (CommandKind.DENY, 7)
+
+
+@pytest.mark.parametrize("is_new_leader", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "actions"), [(CommandKind.APPROVE, ["poweron"]), (CommandKind.DENY, [])]
+)
+def test_answer_that_another_replica_was_given_is_used(
+    kind: CommandKind, actions: list[str], is_new_leader: bool
+) -> None:
+    leads = LeadsInTurn()
+    harness = Harness(leadership=leads, mode=Mode.ASK).warm()
+    harness.world.crash("web-01")
+    harness.advance(120)
+    (question,) = harness.recovery.report.questions
+    answer = msgspec.structs.replace(
+        DISARM, kind=kind, question=question.number, uuid=harness.world.vm("web-01").uuid
+    )
+
+    harness.journal.waiting.append(answer)
+    if is_new_leader:
+        leads.take(2)
+    harness.advance(LIMITS.warmup_seconds)
+
+    assert [one.action for one in harness.asked("web-01")] == actions
+    assert not harness.recovery.report.questions
+
+
+def test_vm_that_another_replica_cleared_is_restarted() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    harness.world.faults.turn_on("accepted_but_never_starts")
+    harness.world.crash("web-01")
+    harness.advance(1800)
+    assert harness.case("web-01").state is State.QUARANTINED
+    harness.world.faults.clear()
+
+    uuid = harness.world.vm("web-01").uuid
+    clear = msgspec.structs.replace(DISARM, kind=CommandKind.CLEAR, uuid=uuid)
+    harness.journal.waiting.append(clear)
+    harness.advance(900)
+
+    assert harness.running("web-01")
 
 
 def test_full_journal_prevents_an_action_that_memory_allows() -> None:

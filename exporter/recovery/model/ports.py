@@ -129,7 +129,13 @@ class JournalStore(Protocol):
         ...
 
     async def waiting_commands(self) -> Sequence[Command]:
-        """Return the commands that other replicas were given and the leader has not taken yet."""
+        """
+        Return the commands that other replicas were given and the leader has not taken yet.
+
+        Raises:
+            LeaseLostError: Another replica leads, whatever the clocks of this one say.
+
+        """
         ...
 
     async def take_commands(self, at: float, /) -> Sequence[Command]:
