@@ -11,6 +11,7 @@ from exporter.console.fleet import VMEntry
 from exporter.console.vm_condition import Condition
 from exporter.console.vm_list import VMListResponse
 from exporter.formatting import counted, lasting, plain
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.report.presentation import CALM_STATES
 
 STYLES: Mapping[Condition, str] = {
@@ -72,6 +73,8 @@ def _recovery(vm: VMEntry) -> str:
     if vm.recovery_state in CALM_STATES:
         return "enrolled" if vm.is_enrolled else "monitored"
     reason = vm.failed_guard or vm.cause
+    if reason == GuardName.ENROLLED:
+        reason = "not enrolled"  # the name of the guard alone would say the opposite
     return f"{vm.recovery_state}: {reason}" if reason else vm.recovery_state
 
 

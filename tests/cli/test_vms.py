@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from io import StringIO
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.formatting import plain
 from exporter.model import SystemState
+from exporter.recovery.model.decision import GuardName
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.cli.test_daemon_client import UNREACHABLE, ran
@@ -40,6 +42,18 @@ async def test_vms_that_are_down_come_first_with_the_reason() -> None:
     assert "held: circuit_breaker_closed" in " ".join(lines[3].split())
     assert lines[4].split() == ["running", "app", "node_1", "monitored"]
     assert max(map(len, lines)) <= 80
+
+
+async def test_vm_that_is_down_and_not_enrolled_is_not_said_to_be_enrolled() -> None:
+    state = fleet("web-01", down=["web-01"])
+    recovery = state.report.recovery
+    assert recovery is not None
+    held = [replace(vm, failed_guard=GuardName.ENROLLED) for vm in recovery.vms]
+    report = replace(state.report, recovery=replace(recovery, vms=tuple(held)))
+    async with daemon(state._replace(report=report)) as url:
+        _, out, _ = await ran("vms", "--url", url)
+
+    assert "held: not enrolled" in out
 
 
 @pytest.mark.parametrize(
