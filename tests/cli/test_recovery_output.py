@@ -126,9 +126,12 @@ def test_follow_ends_with_ctrl_c_and_status_0() -> None:
     asked: list[dict[str, list[str]]] = []
     with daemon(asked) as url:
         command = [sys.executable, "-m", "exporter", "recovery", "log", "-f", "--since", "2h"]
+        # A program that a script runs in the background ignores SIGINT; one in a terminal does not.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with subprocess.Popen(
             [*command, "--utc", "--url", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
+            signal.signal(signal.SIGINT, before)
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(2)]
             process.send_signal(signal.SIGINT)

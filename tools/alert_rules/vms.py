@@ -170,7 +170,8 @@ max by (system_name, vm_id, vm_name) (
         # The window is longer than the failover window and the wait. Once this fires, it lasts
         # until the VM runs. In systems that recovery watches, only VMs of which recovery does not
         # know that they are down: it is broken, or cannot use the inventories. It takes over from
-        # VergeVMDown when no replica leads any more, and so none knows of any VM.
+        # VergeVMDown when no replica leads any more, and so none knows of any VM: that one may end
+        # before this one has waited.
         expr=f"""\
 (
   (
@@ -180,7 +181,9 @@ max by (system_name, vm_id, vm_name) (
     unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error|{TRANSITIONS}"}}
   )
   or
-  ({down(VM, RUNNING)} and {ON_VM} {firing("VergeVMWentDown", AlertName.VM_DOWN)})
+  ({down(VM, RUNNING)} and {ON_VM} {firing("VergeVMWentDown")})
+  or
+  ({down(VM, RUNNING)} and {ON_VM} max_over_time({firing(AlertName.VM_DOWN)}[10m]))
 )
 unless {ON_VM} (vergewatch_vm_enabled == 0)
 unless {ON_VM} (
