@@ -255,7 +255,7 @@ lock = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 # The program is not installed at the path in the unit, so /bin/true replaces it.
 define verify-unit
 	unit=$$(mktemp -d) && trap 'rm -rf "$$unit"' EXIT && \
-	sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/vergewatch.service \
+	sed "s|/opt/vergewatch/bin/vergewatch|/bin/true|" deploy/systemd/vergewatch.service \
 	    > "$$unit/vergewatch.service" && \
 	systemd-analyze verify --man=no "$$unit/vergewatch.service"
 endef
