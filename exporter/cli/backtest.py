@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from exporter.cli.json_output import print_json
 from exporter.cli.times import Utc, shown
 from exporter.errors import ConfigError, JournalError, UnavailableError
 from exporter.formatting import minute
@@ -59,8 +60,6 @@ def backtest(
     utc: Utc = False,
 ) -> None:
     """Replay recorded history with other recovery settings, and show what would differ."""
-    import msgspec
-
     from exporter.backtest.text import backtest_text
     from exporter.clock import SystemClock
     from exporter.config.recovery_file import read_recovery_file
@@ -73,7 +72,7 @@ def backtest(
         raise ConfigError(str(error)) from None
     result = _run(source, read_recovery_file(config), begin, end, system)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        print_json(result)
     else:
         typer.echo("\n".join(map(shown, backtest_text(result, most=DIFFERENCES))))
 

@@ -22,8 +22,8 @@ async def shared_key(
     """
     Yield the polling key of a system; None where replicas share no journal.
 
-    It knows what the replicas have sent and were refused, and tells them the same of the check. The
-    tables of the journal stay as they are: a check by a newer version upgrades none.
+    It counts what the replicas have sent and were refused, and they count the check. The tables
+    of the journal stay as they are: a check by a newer version upgrades none.
     """
     place = journal_place(settings.journal, directory(settings.recovery))
     if not isinstance(place, PostgresServer):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter.cli.daemon_url import DEFAULT_URL, Url
+from exporter.cli.json_output import print_json
 from exporter.cli.times import Utc
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def doctor(
 
     answer = DaemonClient(url).doctor(system)
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        print_json(answer)
     else:
         from exporter.cli.doctor_output import print_examinations
 

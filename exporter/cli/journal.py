@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from exporter.cli.main import AsJson, Config, print_json
+from exporter.cli.json_output import AsJson, print_json
+from exporter.cli.main import Config
 from exporter.cli.times import Utc, moment
 from exporter.errors import JournalError, UnavailableError
 

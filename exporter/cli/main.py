@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from exporter import __version__
+from exporter.cli.json_output import AsJson, print_json
 from exporter.clock import SystemClock
 from exporter.errors import ConfigError, UnavailableError
 from exporter.formatting import plain
@@ -86,7 +87,6 @@ Alertmanagers = Annotated[
     list[str] | None,
     typer.Option("--alertmanager", metavar="URL", help="Alertmanager to use; may be repeated."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed.")]
 
 DEFAULT_LISTEN = ":9888"
@@ -442,13 +442,6 @@ A simulated VergeOS, {simulator.world.system_name}, listens at {url}{trust}
   end fault  {curl} -X DELETE {url}/simulator/faults/latency
   crash VM   {curl} -X POST {url}/simulator/vms/1/crash
   all calls  {curl} {url}/simulator/""")
-
-
-def print_json(document: Any) -> None:
-    """Print *document* as JSON."""
-    import msgspec
-
-    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def _print_nothing(_: Any) -> None:

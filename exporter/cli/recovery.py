@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from exporter.cli.daemon_url import DEFAULT_URL, Url
+from exporter.cli.json_output import AsJson, print_json
 from exporter.cli.times import Utc
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
@@ -49,7 +50,6 @@ System = Annotated[
     str | None,
     typer.Option("--system", metavar="NAME", help="Name of one system. Default: all."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the response as JSON.")]
 TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", metavar="FILE", help="File with the recovery token."),
@@ -377,9 +377,7 @@ def _client(url: str, token: str = "") -> DaemonClient:
 def _show(answer: Any, show: Callable[[ModuleType], None], *, as_json: bool) -> None:
     """Print *answer* as JSON, or call *show* with the module that prints it for people."""
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        print_json(answer)
     else:
         from exporter.cli import recovery_output
 

@@ -5,7 +5,7 @@
 import typer
 
 from exporter.cli.daemon_url import DEFAULT_URL, Url
-from exporter.cli.recovery import AsJson
+from exporter.cli.json_output import AsJson, print_json
 
 
 def reload(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -21,9 +21,7 @@ def reload(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
     done = DaemonClient(url).reload()
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
+        print_json(done)
         return
     for line in done.text.split("\n"):
         typer.echo(plain(line))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from exporter.cli.daemon_url import DEFAULT_URL, Url
-from exporter.cli.recovery import AsJson, TokenFile
+from exporter.cli.json_output import AsJson, print_json
+from exporter.cli.recovery import TokenFile
 
 
 def retry(
@@ -28,9 +29,7 @@ def retry(
 
     done = DaemonClient(url, read_token(token_file)).retry(system)
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
+        print_json(done)
         return
     if not done.refused:
         text = "nothing to try again: VergeOS has not refused the credentials"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter.cli.daemon_url import DEFAULT_URL, Url
+from exporter.cli.json_output import print_json
 from exporter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,9 +120,7 @@ def _asked(url: str, query: "VMQuery", *, whole: bool) -> "VMListResponse":
 
 def _print(answer: "VMListResponse", as_json: bool, as_csv: bool) -> None:
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        print_json(answer)
     elif as_csv:
         from exporter.console.vm_list import vms_csv
 

@@ -1,12 +1,12 @@
 """The API of the doctor: reading it needs what ``/metrics`` needs, and no recovery."""
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from exporter.doctor.registry import CHECKS
 from exporter.doctor.responses import DoctorQuery, DoctorResponse, examination
 from exporter.formatting import nearest_or_all
-from exporter.recovery.report.responses import ErrorResponse
+from exporter.web.commands import json_error, json_response
 from exporter.web.ports import Overview
 
 OFF = "the doctor is off: collectors.doctor is false in the settings of the daemon"
@@ -23,22 +23,13 @@ class DoctorAPI:
         try:
             query = msgspec.convert(dict(request.query), DoctorQuery)
         except msgspec.ValidationError as error:
-            return _response(ErrorResponse(f"the query is invalid: {error}"), status=400)
+            return json_error(400, f"the query is invalid: {error}")
         reports = self._overview.reports()
         names = [one.system_name for one in reports]
         if query.system is not None and query.system not in names:
             known = nearest_or_all(query.system, names)
-            return _response(ErrorResponse(f"no system is named {query.system!r}{known}"), 404)
+            return json_error(404, f"no system is named {query.system!r}{known}")
         found = [one for one in reports if query.system in (None, one.system_name)]
         if found and not any(one.doctor for one in found):
-            return _response(ErrorResponse(OFF), 404)
-        return _response(DoctorResponse([examination(one, CHECKS) for one in found]))
-
-
-def _response(document: DoctorResponse | ErrorResponse, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(document),
-        status=status,
-        content_type="application/json",
-        headers={hdrs.CACHE_CONTROL: "no-store"},
-    )
+            return json_error(404, OFF)
+        return json_response(DoctorResponse([examination(one, CHECKS) for one in found]))
