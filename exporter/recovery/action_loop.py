@@ -1,6 +1,6 @@
 """Decides on the VMs of one system that are down, and acts on them one after the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Protocol
 
@@ -39,13 +39,16 @@ class Engine(Protocol):
     @property
     def system_facts(self) -> SystemFacts: ...
     def update(self, changed: Mapping[str, Case], /) -> None: ...
-    async def restrict(
-        self, kind: CommandKind, because: str, seconds: float | None = None
-    ) -> None: ...
 
 
 class ActionLoop:
-    """The decisions of one poll, and the actions that follow from them."""
+    """
+    The decisions of one poll, and the actions that follow from them.
+
+    Args:
+        restrict: Gives a command of recovery itself, with its reason and how long it lasts.
+
+    """
 
     def __init__(
         self,
@@ -58,9 +61,11 @@ class ActionLoop:
         diagnoser: Diagnoser,
         decider: Decider,
         actions: OpenActions,
+        restrict: Callable[[CommandKind, str, float], Awaitable[None]],
         meter: Meter,
     ) -> None:
         self._engine = engine
+        self._restrict = restrict
         self._config = config
         self._journal_writer = journal_writer
         self._clock = clock
@@ -132,7 +137,7 @@ class ActionLoop:
             self._diagnoser.log_tail, self._actions.history.sent, self._engine.state.cases
         )
         if because and self._config.mode is not Mode.SHADOW:  # there, another may well be acting
-            await self._engine.restrict(CommandKind.RIVAL, because, HOLD_SECONDS)
+            await self._restrict(CommandKind.RIVAL, because, HOLD_SECONDS)
 
     async def _overtaken(self, case: Case) -> str:
         """Return why *case*, diagnosed from logs read now, no longer permits its action."""

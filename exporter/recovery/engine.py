@@ -6,7 +6,7 @@ the rules.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -19,10 +19,10 @@ from exporter.model import PollResult, RecoveryReport
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.action_loop import ActionLoop
+from exporter.recovery.command_handler import CommandHandler
 from exporter.recovery.control import Control
 from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.decide.guards import GUARDS, Guard
-from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
@@ -53,7 +53,6 @@ from exporter.recovery.observe.standby import carried_over, stand_by
 from exporter.recovery.observe.state import (
     CLOCK_JUMPED,
     RecoveryState,
-    accepted,
     advance,
     warmed_up,
 )
@@ -102,7 +101,6 @@ class Recovery:
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         recorded_random = RecordedRandom(random)
-        self._open_store = open_store
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -115,6 +113,14 @@ class Recovery:
             platform, setup.limits, setup.classifier, setup.log_users, setup.powerstate
         )
         self.learner = self._diagnoser.learner
+        self._command_handler = CommandHandler(
+            self,
+            self._control,
+            self._journal_writer,
+            open_store,
+            enrolment_cache=self._enrolment_cache,
+            learner=self.learner,
+        )
         self._recorder = PollRecorder(self._journal_writer, self._diagnoser, recorded_random)
         self._decider = Decider(guards, self._journal_writer, meter)
         self._actions = OpenActions(
@@ -129,6 +135,7 @@ class Recovery:
             diagnoser=self._diagnoser,
             decider=self._decider,
             actions=self._actions,
+            restrict=self._command_handler.restrict,
             meter=meter,
         )
         self.not_sent: Mapping[str, str] = self._actions.not_sent
@@ -294,7 +301,10 @@ class Recovery:
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at), self.state.cases)
             for because in self._control.expire():
                 self.state = warmed_up(self.state, because, at=self.watched)
-            if CommandKind.STEP_DOWN in await self._take_commands():
+            if (
+                self._leadership.is_shared
+                and CommandKind.STEP_DOWN in await self._command_handler.take()
+            ):
                 await self._step_down()
                 self.report = self._make_report()
                 return
@@ -366,12 +376,10 @@ class Recovery:
             raise AnswerRefusedError("no other replica shares the journal, so none can lead")
         async with self._control.lock:
             if self.stands_by:
-                return await self._pass_on(kind, **details)
-            if question is not None:
-                details["uuid"] = answerable(question, kind, self.system_facts).uuid
-            given = self._control.command(kind, **details)
-            await self._journal_writer.store.save_command(given)
-            self.apply_command(given)
+                given = await self._command_handler.pass_on(kind, **details)
+                log.info("recovery.command_passed_on", command=str(kind), leader=self.leader)
+                return given
+            given = await self._command_handler.write(kind, **details)
         if kind is CommandKind.STEP_DOWN:
             async with self._turn:  # the poll in progress is processed to its end
                 await self._step_down()
@@ -386,14 +394,6 @@ class Recovery:
         log.info("recovery.command", command=str(kind), owner=given.owner, reason=given.reason)
         return given
 
-    async def _pass_on(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
-        """Write a command for the replica that leads."""
-        given = self._control.command(kind, **details)
-        store = await self._open_store()
-        await store.save_command(given)
-        log.info("recovery.command_passed_on", command=str(kind), leader=self.leader)
-        return given
-
     async def _step_down(self) -> None:
         """Leave the lead to another replica."""
         try:
@@ -402,46 +402,9 @@ class Recovery:
             log.warning("recovery.lease_not_released", error=str(error))
         await self._leads()
 
-    async def _take_commands(self) -> Collection[CommandKind]:
-        """Apply the commands that other replicas were given; return their kinds."""
-        if not self._leadership.is_shared:
-            return ()
-        async with self._control.lock:
-            try:
-                taken = await self._journal_writer.store.take_commands(self.watched)
-            except JournalError as error:
-                self._journal_writer.close(error)
-                return ()
-            for given in taken:
-                self._take(given)
-            return {given.kind for given in taken}
-
-    def _take(self, given: Command) -> None:
-        """Apply a command that another replica was given."""
-        log.info("recovery.command_taken", command=str(given.kind), owner=given.owner)
-        if given.question is not None:
-            try:
-                answerable(given.question, given.kind, self.system_facts)
-            except AnswerRefusedError as error:
-                log.warning("recovery.answer_refused", owner=given.owner, error=str(error))
-                return
-        self.apply_command(given)
-        case = self.state.cases.get(given.uuid or "")
-        if given.kind is CommandKind.CLEAR and case is not None:
-            self.update({case.uuid: cleared(case, at=given.at)})
-
     def apply_command(self, given: Command) -> None:
-        """
-        Apply a command that is in the journal.
-
-        Immediately, also during a poll: the executor checks it before each request.
-        """
-        if because := self._control.apply(given):
-            self.state = warmed_up(self.state, because, at=self.watched)
-        if given.kind is CommandKind.ACCEPT:
-            self.state = accepted(self.state, at=self.watched)
-            self._enrolment_cache.accept()
-        self.learner.apply(given, self._control.state.taught)
+        """Apply a command that is in the journal, at once."""
+        self._command_handler.apply(given)
 
     async def _boot(self, term: int) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
@@ -497,20 +460,8 @@ class Recovery:
         """Fall back to mode ask if people undid too many actions."""
         cases, limits = self.state.cases, self.setup.limits
         because = overspent(cases, self._control.state, limits, at=self.watched)
-        if self.mode is not Mode.ENFORCE or not because:
-            return
-        given = self._control.command(CommandKind.FALL_BACK, reason=because)
-        async with self._control.lock:
-            if await self._control.record(given):  # it must survive a restart
-                self.apply_command(given)
-                log.warning("recovery.fell_back", because=because)
-
-    async def restrict(self, kind: CommandKind, because: str, seconds: float | None = None) -> None:
-        """Apply a command of recovery itself, in force even if the journal cannot take it."""
-        given = self._control.command(kind, reason=because, seconds=seconds)
-        async with self._control.lock:
-            self.apply_command(given)
-            await self._control.record(given)
+        if self.mode is Mode.ENFORCE and because:
+            await self._command_handler.fall_back(because)
 
     async def _decide_again(self, uuid: str) -> None:
         """Decide on a VM between two polls, because an operator answered a question about it."""
