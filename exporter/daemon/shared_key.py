@@ -1,5 +1,5 @@
 """
-What this replica and the others that use the same key of a system tell each other of it.
+How this replica and the others that use the same key of a system share its requests and refusals.
 
 VergeOS allows a number of requests for a key, and locks the account of one that is refused again
 and again. So each replica writes to the journal what it has sent, and what it was refused.
@@ -49,7 +49,7 @@ class Use(msgspec.Struct, frozen=True, omit_defaults=True):
     """False of `vergewatch check`, which sends its requests once."""
 
 
-class Said(msgspec.Struct, frozen=True):
+class ReplicaEntry(msgspec.Struct, frozen=True):
     """What one replica wrote last."""
 
     replica: str
@@ -61,7 +61,7 @@ class Said(msgspec.Struct, frozen=True):
 
 class SharedRefusals:
     """
-    The newest refusal of a key, whichever replica was told so: a `RefusalStore`.
+    The newest refusal of a key by VergeOS, of whichever replica: a `RefusalStore`.
 
     Args:
         file: Keeps the refusals of this replica while the journal cannot be used.
@@ -74,27 +74,29 @@ class SharedRefusals:
         self.changed = changed
         self._known: StoredRefusal | None = None
         self._is_known = False
-        self.unsaid: tuple[StoredRefusal | None] | None = None
+        self.unwritten: tuple[StoredRefusal | None] | None = None
         """What the journal does not have yet."""
 
     def read(self) -> StoredRefusal | None:
-        if self.unsaid is not None:
-            return self.unsaid[0]
+        if self.unwritten is not None:
+            return self.unwritten[0]
         return self._known if self._is_known else self._file.read()
 
     def write(self, refusal: StoredRefusal | None) -> bool:
         self._file.write(refusal)
-        self.unsaid = (refusal,)
+        self.unwritten = (refusal,)
         self.changed()
         return True
 
-    def learn(self, said: Sequence[Said], written: tuple[StoredRefusal | None] | None) -> None:
-        """Use what the journal has; *written* is what it has of `unsaid` by now."""
-        refusals = [one.refusal for one in said if one.refusal is not None]
+    def use_entries(
+        self, entries: Sequence[ReplicaEntry], written: tuple[StoredRefusal | None] | None
+    ) -> None:
+        """Use what the journal has; *written* is what it has of `unwritten` by now."""
+        refusals = [one.refusal for one in entries if one.refusal is not None]
         self._known = max(refusals, key=lambda one: one.at, default=None)
         self._is_known = True
-        if self.unsaid is written:
-            self.unsaid = None
+        if self.unwritten is written:
+            self.unwritten = None
 
 
 class SharedKey:
@@ -141,8 +143,8 @@ class SharedKey:
         self.problem = ""
         """Why the journal cannot be used; empty while it can."""
         self._has_resumed = False
-        self.others: Sequence[Said] = ()
-        """What the other replicas said within an hour."""
+        self.others: Sequence[ReplicaEntry] = ()
+        """What the other replicas wrote within an hour."""
 
     def carry_on(self, former: "SharedKey") -> None:
         """Take over the refusals that *former* has shared, of the same system."""
@@ -202,20 +204,22 @@ class SharedKey:
             uses = await self._open_uses()
             if not self._has_resumed:
                 self._resume(await uses.read(key, self._clock.now()))
-            unsaid = self.refusals.unsaid
-            if unsaid == (None,):
+            unwritten = self.refusals.unwritten
+            if unwritten == (None,):
                 await uses.forget_refusals(key)
             use = msgspec.json.encode(self._use(ahead)).decode()
-            rows = await uses.exchange(key, self._replica, self._clock.now(), use, _text_of(unsaid))
+            rows = await uses.exchange(
+                key, self._replica, self._clock.now(), use, _text_of(unwritten)
+            )
         except (ConfigError, JournalError) as error:
             self._report(str(error))
             return
-        said = [one for row in rows if (one := _said(row)) is not None]
-        self.refusals.learn(said, unsaid)
-        self._count([one for one in said if one.replica != self._replica])
+        entries = [one for row in rows if (one := _entry(row)) is not None]
+        self.refusals.use_entries(entries, unwritten)
+        self._count([one for one in entries if one.replica != self._replica])
         self._report("")
 
-    def _count(self, others: Sequence[Said]) -> None:
+    def _count(self, others: Sequence[ReplicaEntry]) -> None:
         """Count what the *others* have sent, and wait as long as they were asked to."""
         self.others = others
         if self._budget is None:
@@ -229,8 +233,8 @@ class SharedKey:
         """Count what an earlier process of this replica sent, where no file told of it."""
         self._has_resumed = True
         own = next((row for row in rows if row.replica == self._replica), None)
-        said = _said(own) if own is not None else None
-        if said is None or self._budget is None:
+        entry = _entry(own) if own is not None else None
+        if entry is None or self._budget is None:
             return
         at, now = self._clock.monotonic(), self._clock.now().timestamp()
         known = self._budget.minutes(at=at, now=now)
@@ -240,10 +244,10 @@ class SharedKey:
                 max(0, spent.polls - known.get(minute, none).polls),
                 max(0, spent.others - known.get(minute, none).others),
             )
-            for minute, spent in said.use.minutes.items()
+            for minute, spent in entry.use.minutes.items()
         }
         self._budget.resume(missing, at=at, now=now)
-        self._budget.throttle.resume(said.use.wait_until - now, said.use.wait_because, at=at)
+        self._budget.throttle.resume(entry.use.wait_until - now, entry.use.wait_because, at=at)
 
     def _use(self, ahead: int | None) -> Use:
         """Return what was sent, and what follows before the next exchange: it may be the last."""
@@ -283,18 +287,18 @@ class SharedKey:
         self.problem = problem
 
 
-def _said(row: "KeyUse") -> Said | None:
-    """Return what a replica wrote; None if a newer version wrote what this one cannot read."""
+def _entry(row: "KeyUse") -> ReplicaEntry | None:
+    """Return the entry of a replica; None if a newer version wrote what this one cannot read."""
     try:
         use = msgspec.json.decode(row.use, type=Use)
         refusal = msgspec.json.decode(row.refusal, type=StoredRefusal) if row.refusal else None
     except msgspec.MsgspecError:
         return None
-    return Said(row.replica, row.time.timestamp(), use, refusal)
+    return ReplicaEntry(row.replica, row.time.timestamp(), use, refusal)
 
 
-def _text_of(unsaid: tuple[StoredRefusal | None] | None) -> str | None:
+def _text_of(unwritten: tuple[StoredRefusal | None] | None) -> str | None:
     """Return what to write of a refusal; None for nothing."""
-    if unsaid is None:
+    if unwritten is None:
         return None
-    return msgspec.json.encode(unsaid[0]).decode() if unsaid[0] is not None else ""
+    return msgspec.json.encode(unwritten[0]).decode() if unwritten[0] is not None else ""

@@ -1,4 +1,4 @@
-"""What the replicas that use one key of VergeOS tell each other about it, through the journal."""
+"""How the replicas that use one key of VergeOS share its requests and refusals in the journal."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from exporter.journal.database import Database
 from exporter.journal.tables import key_uses
 
 KEPT = timedelta(hours=1)
-"""The use of a replica that wrote nothing for so long says nothing any more."""
+"""The entry of a replica that wrote nothing for so long no longer counts."""
 
 
 class KeyUse(NamedTuple):
-    """What one replica said last."""
+    """What one replica wrote last."""
 
     replica: str
     time: datetime
@@ -35,7 +35,7 @@ class KeyUses:
         self, key: str, replica: str, now: datetime, use: str, refusal: str | None
     ) -> Sequence[KeyUse]:
         """
-        Replace what *replica* said of *key*; return what every replica said within an hour.
+        Replace the entry of *replica* for *key*; return those of every replica within an hour.
 
         Args:
             key: A hash of the key, from which the key cannot be found.
@@ -53,11 +53,11 @@ class KeyUses:
         )
 
     async def read(self, key: str, now: datetime) -> Sequence[KeyUse]:
-        """Return what every replica said of *key* within an hour."""
+        """Return the entries of every replica for *key* within an hour."""
         return await self._database.read(partial(_read, key=key, now=now))
 
     async def forget_refusals(self, key: str) -> None:
-        """Forget that VergeOS refused *key*, whichever replica was told so."""
+        """Forget that VergeOS refused *key*, to whichever replica."""
         forgotten = update(key_uses).where(key_uses.c.key == key).values(refusal="")
         await self._database.write(lambda connection: connection.execute(forgotten).rowcount)
 
@@ -75,7 +75,7 @@ def _exchange(
 
 def _read(connection: Connection, *, key: str, now: datetime) -> Sequence[KeyUse]:
     table = key_uses.c
-    said = select(table.replica, table.time, table.use, table.refusal).where(
+    entries = select(table.replica, table.time, table.use, table.refusal).where(
         table.key == key, table.time >= now - KEPT
     )
-    return [KeyUse(*row) for row in connection.execute(said.order_by(table.replica))]
+    return [KeyUse(*row) for row in connection.execute(entries.order_by(table.replica))]

@@ -294,7 +294,7 @@ leases = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("until", UTCDateTime, nullable=False),
 )
-"""Which replica may poll and act, until when by the clock of the database server."""
+"""Which replica leads recovery of a system, until when by the clock of the database server."""
 
 key_uses = Table(
     "key_uses",
@@ -305,4 +305,4 @@ key_uses = Table(
     Column("use", Text, nullable=False),
     Column("refusal", Text, nullable=False),
 )
-"""What each replica said last of a key of VergeOS, which is named by a hash."""
+"""The newest entry of each replica for a key of VergeOS, which is named by a hash."""
