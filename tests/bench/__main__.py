@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import commands, console, cycle, daemon, journal, thinking
+from tests.bench import commands, console, cycle, daemon, journal, takeover, thinking
 from tests.bench.hour import planned_requests, requests_of_an_hour
 from tests.bench.process import as_the_daemon, in_a_new_process
 
@@ -122,6 +122,14 @@ async def journal_results() -> list[Result]:
     return results
 
 
+async def replica_results() -> list[Result]:
+    cost = await takeover.measure()
+    return [
+        Result("SIGTERM to the leader until another one leads", cost.after_sigterm, "s", 3),
+        Result("SIGKILL to the leader until another one leads", cost.after_sigkill, "s", 40),
+    ]
+
+
 async def main(sizes: list[int]) -> int:
     """Print every result; return 1 if one is over its bar."""
     as_the_daemon()
@@ -136,9 +144,10 @@ async def main(sizes: list[int]) -> int:
         screen.print(grid(f"{vms:,} VMs", results))
         over += sum(result.is_over for result in results)
     screen.print(grid("Journal", await journal_results()))
-    results = await command_results()
-    screen.print(grid("Commands", results))
-    over += sum(result.is_over for result in results)
+    for title, measured_once in (("Replicas", replica_results), ("Commands", command_results)):
+        results = await measured_once()
+        screen.print(grid(title, results))
+        over += sum(result.is_over for result in results)
     screen.print(f"{over} over their bar" if over else "no result is over its bar")
     return int(over > 0)
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from exporter.simulator.api.faults import ACTIONS
 from tests.daemon_process import REAL_TIME
 from tests.postgres import Postgres, backends
-from tests.recovery.crash_runner import Doom, How
+from tests.recovery.crash_runner import EndAt, Ending
+from tests.recovery.fork_server import fork_server
 from tests.recovery.replica_scene import LIMITS, Replica, Scene, scene
-from tests.recovery.test_sigkill import nursery
 
 NAMES = ("first", "second", "third")
 VMS = 6
@@ -57,7 +57,7 @@ class Chaos:
 
     async def begin(self) -> None:
         first, *others = NAMES
-        suspends = Doom("recovery.reread", self.stage.vms[0].key, How.SUSPENDED)
+        suspends = EndAt("recovery.reread", self.stage.vms[0].key, Ending.SUSPENDED)
         self.running[first] = await self.stage.start(first, suspends)
         await self.stage.until(lambda: self.running[first].leads, "the first leads")
         for name in others:
@@ -189,7 +189,7 @@ class Chaos:
         for name in self._stopped:
             self.running[name].send(signal.SIGCONT)
         for name in self._ended:
-            await self.stage.until(self.running[name].life.ended.done, f"{name} ends")
+            await self.stage.until(self.running[name].daemon.ended.done, f"{name} ends")
             self.running[name] = await self.stage.start(name)
         self._stopped.clear()
         self._ended.clear()
@@ -218,8 +218,8 @@ async def play(
 ) -> Result:
     """Play so many rounds; raise `AssertionError` where something does not hold."""
     async with (
-        nursery() as nurse,
-        scene(folder, nurse, postgres.new_database(), vms=VMS, fenced=fenced) as stage,
+        fork_server() as server,
+        scene(folder, server, postgres.new_database(), vms=VMS, fenced=fenced) as stage,
     ):
         chaos = Chaos(stage, postgres, seed)
         await chaos.begin()

@@ -1,9 +1,9 @@
 """
-Lives of the daemon, one after the other, each killed by SIGKILL at the moment that it is told.
+Processes of the daemon that end, or stop for a while, at a moment that the test names.
 
-Run as a program this is a nursery: it imports everything once and forks a child for every order
-that it reads, so that a life begins in a moment. It has neither threads nor a loop, and its
-children die with it. The daemon in a child is the whole of it; what is added is its end.
+Run as a program this is a fork server: it imports everything once and forks a child for every
+request that it reads, so that a daemon starts in a moment. It has neither threads nor a loop, and
+its children end with it. A child is the whole daemon; what is added is its end.
 """
 
 import asyncio
@@ -40,55 +40,58 @@ from exporter.recovery.act import executor
 PR_SET_PDEATHSIG = 1
 
 
-class How(StrEnum):
-    """How close to its event a life ends."""
+class Ending(StrEnum):
+    """How close to its event a process ends, or stops for a while."""
 
-    UNSAID = "unsaid"
+    BEFORE_LOG = "before_log"
     """Before the event is written to the log."""
-    SAID = "said"
+    AFTER_LOG = "after_log"
     """After it was written, before anything else is done."""
     UNCOMMITTED = "uncommitted"
     """In the next transaction: its rows are written, and its commit is not asked for."""
     COMMITTING = "committing"
     """About while that transaction is committed."""
     STOPPED = "stopped"
-    """After it was written, by SIGSTOP: the life goes on after SIGCONT."""
+    """After it was written, by SIGSTOP: the process goes on after SIGCONT."""
     SUSPENDED = "suspended"
     """Like that, as with its machine: its clocks stand still meanwhile."""
 
 
 @dataclass(frozen=True)
-class Doom:
-    """When a life ends: at the first such event about this VM."""
+class EndAt:
+    """When a process ends: at the first such event about this VM."""
 
     event: str
     vm: int
-    how: How
+    how: Ending
 
 
 @dataclass(frozen=True)
-class Order:
-    """A life to begin."""
+class StartRequest:
+    """A daemon to start."""
 
     config: str
     log: str
-    doom: Doom | None = None
-    haste: float = 1.0
-    """How many times shorter the lease and all that goes with it are."""
+    end_at: EndAt | None = None
+    speedup: float = 1.0
+    """Ending many times shorter the lease and all that goes with it are."""
     fenced: bool = True
     """False for a mutant that writes to the journal although another replica leads."""
 
     @classmethod
-    def read(cls, line: str) -> "Order":
+    def read(cls, line: str) -> "StartRequest":
         fields = json.loads(line)
-        doom = fields.pop("doom")
-        return cls(**fields, doom=doom and Doom(doom["event"], doom["vm"], How(doom["how"])))
+        end_at = fields.pop("end_at")
+        return cls(
+            **fields,
+            end_at=end_at and EndAt(end_at["event"], end_at["vm"], Ending(end_at["how"])),
+        )
 
     def written(self) -> str:
         return json.dumps(asdict(self))
 
 
-def die() -> None:
+def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -112,11 +115,11 @@ class SuspendableClock(SystemClock):
             self._suspended_seconds += self.monotonic() - began
 
 
-class Reaper:
+class EndAtEvent:
     """A structlog processor that ends the process; the last one, which is given the line."""
 
-    def __init__(self, doom: Doom, clock: SuspendableClock) -> None:
-        self._doom = doom
+    def __init__(self, end_at: EndAt, clock: SuspendableClock) -> None:
+        self._doom = end_at
         self._clock = clock
         self._waits_for_commit = False
         listen(Engine, "commit", self._commit)
@@ -126,17 +129,17 @@ class Reaper:
         if (entry["event"], entry.get("vm_id")) != (self._doom.event, self._doom.vm):
             return str(line)
         match self._doom.how:
-            case How.UNSAID:
-                die()
-            case How.STOPPED | How.SUSPENDED:
+            case Ending.BEFORE_LOG:
+                kill_self()
+            case Ending.STOPPED | Ending.SUSPENDED:
                 sys.stderr.write(f"{line}\n")
                 sys.stderr.flush()
-                self._clock.stop(is_seen=self._doom.how is How.STOPPED)
+                self._clock.stop(is_seen=self._doom.how is Ending.STOPPED)
                 raise structlog.DropEvent
-            case How.SAID:
+            case Ending.AFTER_LOG:
                 sys.stderr.write(f"{line}\n")
                 sys.stderr.flush()
-                die()
+                kill_self()
             case _:
                 self._waits_for_commit = True
         return str(line)
@@ -145,12 +148,12 @@ class Reaper:
         """Come between the last statement of a transaction and its commit."""
         if not self._waits_for_commit:
             return
-        if self._doom.how is How.UNCOMMITTED:
-            die()
-        threading.Timer(0.0002, die).start()
+        if self._doom.how is Ending.UNCOMMITTED:
+            kill_self()
+        threading.Timer(0.0002, kill_self).start()
 
 
-def hasten(times: float) -> None:
+def shorten_lease_times(times: float) -> None:
     """Make every time of the lease so many *times* shorter."""
     lease.LEASE_SECONDS /= times
     leadership.LEADS_SECONDS /= times
@@ -160,8 +163,8 @@ def hasten(times: float) -> None:
     replica.STEP_DOWN_SECONDS /= times
 
 
-def live(command: Order) -> NoReturn:
-    """Be the daemon, as ``vergewatch run`` is, until the end."""
+def run_daemon(command: StartRequest) -> NoReturn:
+    """Run the daemon, as ``vergewatch run`` is, until the end."""
     code = 1
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -171,16 +174,16 @@ def live(command: Order) -> NoReturn:
             os.dup2(source, target)
         settings = load(Path(command.config))
         logs.configure(settings.log.level, settings.log.format)
-        hasten(command.haste)
+        shorten_lease_times(command.speedup)
         if not command.fenced:
             lease.Fence.check = lambda *_, **__: None  # type: ignore[method-assign]
         clock = SuspendableClock()
-        if command.doom is not None:
+        if command.end_at is not None:
             processors = structlog.get_config()["processors"]
-            structlog.configure(processors=[*processors, Reaper(command.doom, clock)])
+            structlog.configure(processors=[*processors, EndAtEvent(command.end_at, clock)])
         asyncio.run(app.run(settings, lambda: settings, clock))
         code = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the nursery
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the fork server
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -192,29 +195,29 @@ def tell(**what: Any) -> None:
     sys.stdout.flush()
 
 
-def nurse() -> None:
-    """Fork a life for each line, and tell of births and deaths, until there are no more lines."""
-    lives: dict[int, int] = {}  # a descriptor of the process, and its number
+def serve() -> None:
+    """Fork a daemon for each line and print which started and ended, until there are no lines."""
+    daemons: dict[int, int] = {}  # a descriptor of the process, and its number
     try:
         while True:
-            ready, _, _ = select.select([0, *lives], [], [])
+            ready, _, _ = select.select([0, *daemons], [], [])
             for descriptor in ready:
                 if descriptor != 0:
-                    pid = lives.pop(descriptor)
+                    pid = daemons.pop(descriptor)
                     os.close(descriptor)
                     _, status = os.waitpid(pid, 0)
-                    tell(died=pid, status=os.waitstatus_to_exitcode(status))
+                    tell(ended=pid, status=os.waitstatus_to_exitcode(status))
             if 0 in ready:
                 line = _read_line()
                 if not line:
                     return
                 pid = os.fork()
                 if pid == 0:
-                    live(Order.read(line))
-                lives[os.pidfd_open(pid)] = pid
-                tell(born=pid)
+                    run_daemon(StartRequest.read(line))
+                daemons[os.pidfd_open(pid)] = pid
+                tell(started=pid)
     finally:
-        for descriptor in lives:
+        for descriptor in daemons:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
 
 
@@ -230,4 +233,4 @@ def _read_line() -> str:
 
 
 if __name__ == "__main__":
-    nurse()
+    serve()

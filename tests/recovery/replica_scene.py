@@ -12,15 +12,17 @@ import aiohttp
 import asyncpg
 
 from exporter.journal.place import PostgresServer
-from exporter.simulator import Simulator, Timings, create_world
+from exporter.simulator import Simulator
 from exporter.simulator.api.faults import ACTIONS
 from exporter.simulator.world.machines import VM
 from tests.daemon_process import REAL_TIME
-from tests.recovery.crash_runner import Doom, Order
+from tests.recovery.crash_runner import EndAt, StartRequest
+from tests.recovery.enrolled_world import enrolled_world
+from tests.recovery.fork_server import DaemonProcess, ForkServer
 from tests.recovery.test_sigkill import LIMITS as SHORT_LIMITS
-from tests.recovery.test_sigkill import Life, Nursery, ticks
+from tests.recovery.test_sigkill import ticks
 
-HASTE = 3.0
+SPEEDUP = 3.0
 """The lease lasts 10 s, and a leader gives up after 7 s."""
 PATIENCE_SECONDS = 60.0
 TOKEN = "0123456789abcdef"
@@ -36,9 +38,9 @@ LIMITS = {
 class Replica:
     """One daemon, by its process and its log."""
 
-    def __init__(self, name: str, life: Life, log: Path) -> None:
+    def __init__(self, name: str, daemon: DaemonProcess, log: Path) -> None:
         self.name = name
-        self.life = life
+        self.daemon = daemon
         self.log = log
 
     def entries(self, event: str = "") -> list[dict[str, Any]]:
@@ -58,7 +60,7 @@ class Replica:
         return [one["leads"] for one in self.entries("recovery.leader")][-1:] == [True]
 
     def send(self, number: signal.Signals) -> None:
-        self.life.send(number)
+        self.daemon.send(number)
 
     @property
     def url(self) -> str:
@@ -89,18 +91,20 @@ class Scene:
     def __init__(
         self,
         folder: Path,
-        nurse: Nursery,
+        server: ForkServer,
         place: PostgresServer,
         system: Simulator,
         *,
+        speedup: float = SPEEDUP,
         fenced: bool = True,
     ) -> None:
         self.folder = folder
+        self.speedup = speedup
         self.fenced = fenced
         self.place = place
         self.system = system
         self.replicas: list[Replica] = []
-        self._nurse = nurse
+        self._server = server
 
     @property
     def vms(self) -> Sequence[VM]:
@@ -114,15 +118,17 @@ class Scene:
     def kill_switch(self, name: str) -> Path:
         return self.folder / name / "kill-switch"
 
-    async def start(self, name: str, doom: Doom | None = None, *, url: str = "") -> Replica:
+    async def start(self, name: str, end_at: EndAt | None = None, *, url: str = "") -> Replica:
         """Start a replica; its log continues that of an earlier process of the same name."""
         state = self.folder / name
         state.mkdir(exist_ok=True)
         number = sum(one.name == name for one in self.replicas)
         log = state / f"log-{number}"
         (state / "vergewatch.yaml").write_text(json.dumps(self._settings(name, url)))
-        order = Order(str(state / "vergewatch.yaml"), str(log), doom, HASTE, self.fenced)
-        replica = Replica(name, await self._nurse.bear(order), log)
+        request = StartRequest(
+            str(state / "vergewatch.yaml"), str(log), end_at, self.speedup, self.fenced
+        )
+        replica = Replica(name, await self._server.start(request), log)
         self.replicas.append(replica)
         await self.until(lambda: bool(replica.entries("daemon.started")), f"{name} starts")
         return replica
@@ -188,24 +194,19 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, nurse: Nursery, place: PostgresServer, *, vms: int = 3, fenced: bool = True
+    folder: Path,
+    server: ForkServer,
+    place: PostgresServer,
+    *,
+    vms: int = 3,
+    speedup: float = SPEEDUP,
+    fenced: bool = True,
 ) -> AsyncIterator[Scene]:
-    """Simulate a system; end every replica at the end; `Order` has *fenced*."""
+    """Simulate a system; end every replica at the end; `StartRequest` has the other arguments."""
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - in a test, and short
-    world = create_world(
-        seed=1,
-        vms=vms + 1,  # one belongs to a service, and is never acted on
-        start=REAL_TIME.now().timestamp(),
-        stopped_share=0.0,
-        timings=Timings(running=0.1),
-    )
-    for vm in world.live_vms():
-        for tag in [tag for tag in world.tags_of(vm) if tag.startswith("recovery/")]:
-            world.untag(vm, tag)
-        world.tag(vm, "recovery/auto")
-        vm.on_power_loss = "last_state"
+    world = enrolled_world(vms + 1)
     async with Simulator(world=world, clock=REAL_TIME, burst_limit=None) as system:
-        stage = Scene(folder, nurse, place, system, fenced=fenced)
+        stage = Scene(folder, server, place, system, speedup=speedup, fenced=fenced)
         try:
             yield stage
         finally:

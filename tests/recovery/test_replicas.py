@@ -8,18 +8,18 @@ import pytest
 
 from tests.daemon_process import REAL_TIME
 from tests.postgres import Postgres
-from tests.recovery.crash_runner import Doom, How
+from tests.recovery.crash_runner import EndAt, Ending
+from tests.recovery.fork_server import ForkServer, fork_server
 from tests.recovery.replica_scene import Scene, scene
-from tests.recovery.test_sigkill import Nursery, nursery
 
 STEPS = ("reread", "prepared", "sending", "answered", "recorded")
 """The steps of an action; the third is the last before its request."""
 
 
-async def takes_over(stage: Scene, step: str, how: How) -> None:
+async def takes_over(stage: Scene, step: str, how: Ending) -> None:
     """Let the leader stop at a *step* of its action, and the other replica take over."""
     vm = stage.vms[0]
-    first = await stage.start("first", Doom(f"recovery.{step}", vm.key, how))
+    first = await stage.start("first", EndAt(f"recovery.{step}", vm.key, how))
     await stage.until(lambda: first.leads, "the first leads")
     second = await stage.start("second")
     await stage.until_watched(vm)
@@ -28,7 +28,7 @@ async def takes_over(stage: Scene, step: str, how: How) -> None:
     await stage.until_over(vm)
 
     first.send(signal.SIGCONT)
-    if how is not How.SAID:
+    if how is not Ending.AFTER_LOG:
         await stage.until(lambda: not first.leads, "the first stands by")
         await REAL_TIME.sleep(2.0)
 
@@ -37,17 +37,17 @@ async def takes_over(stage: Scene, step: str, how: How) -> None:
     assert len(by_the_first) == (step != "reread"), step
 
 
-@pytest.mark.parametrize("how", [How.SAID, How.STOPPED, How.SUSPENDED])
+@pytest.mark.parametrize("how", [Ending.AFTER_LOG, Ending.STOPPED, Ending.SUSPENDED])
 async def test_replica_that_takes_over_repeats_no_action(
-    tmp_path: Path, postgres: Postgres, how: How
+    tmp_path: Path, postgres: Postgres, how: Ending
 ) -> None:
-    async def play(nurse: Nursery, step: str) -> None:
-        async with scene(tmp_path / step, nurse, postgres.new_database()) as stage:
+    async def play(server: ForkServer, step: str) -> None:
+        async with scene(tmp_path / step, server, postgres.new_database()) as stage:
             await takes_over(stage, step, how)
 
-    async with nursery() as nurse, asyncio.TaskGroup() as parts:
+    async with fork_server() as server, asyncio.TaskGroup() as parts:
         for step in STEPS:
-            parts.create_task(play(nurse, step))
+            parts.create_task(play(server, step))
 
 
 HOLDS = {"reread": "pause", "prepared": "disarm", "sending": "kill switch"}
@@ -56,10 +56,10 @@ HOLDS = {"reread": "pause", "prepared": "disarm", "sending": "kill switch"}
 async def test_command_given_to_the_standby_before_the_request_is_obeyed(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    async def play(nurse: Nursery, step: str, hold: str) -> None:
-        async with scene(tmp_path / step, nurse, postgres.new_database()) as stage:
+    async def play(server: ForkServer, step: str, hold: str) -> None:
+        async with scene(tmp_path / step, server, postgres.new_database()) as stage:
             vm = stage.vms[0]
-            first = await stage.start("first", Doom(f"recovery.{step}", vm.key, How.STOPPED))
+            first = await stage.start("first", EndAt(f"recovery.{step}", vm.key, Ending.STOPPED))
             await stage.until(lambda: first.leads, "the first leads")
             second = await stage.start("second")
             await stage.until_watched(vm)
@@ -82,13 +82,13 @@ async def test_command_given_to_the_standby_before_the_request_is_obeyed(
             assert not stage.posts, (step, hold)
             assert not vm.machine.status.running
 
-    async with nursery() as nurse, asyncio.TaskGroup() as parts:
+    async with fork_server() as server, asyncio.TaskGroup() as parts:
         for step, hold in HOLDS.items():
-            parts.create_task(play(nurse, step, hold))
+            parts.create_task(play(server, step, hold))
 
 
 async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgres) -> None:
-    async with nursery() as nurse, scene(tmp_path, nurse, postgres.new_database()) as stage:
+    async with fork_server() as server, scene(tmp_path, server, postgres.new_database()) as stage:
         first = await stage.start("first")
         await stage.until(lambda: first.leads, "the first leads")
         second = await stage.start("second")
@@ -100,12 +100,13 @@ async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgre
 
         # A machine may be slow; without a release it takes the 10 s of the lease.
         assert REAL_TIME.monotonic() - began < 8.0
+        assert [one["epoch"] for one in first.entries("recovery.lease_released")] == [1]
 
 
 async def test_leader_that_steps_down_hands_over_and_stands_by(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    async with nursery() as nurse, scene(tmp_path, nurse, postgres.new_database()) as stage:
+    async with fork_server() as server, scene(tmp_path, server, postgres.new_database()) as stage:
         first = await stage.start("first")
         await stage.until(lambda: first.leads, "the first leads")
         second = await stage.start("second")

@@ -7,14 +7,12 @@ could look at: the requests that reached VergeOS, the rows in the journal, and w
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from random import Random
@@ -25,10 +23,12 @@ import pytest
 from exporter.journal.sqlite_database import FILE
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.simulator import FaultInjector, Simulator, Timings, create_world
+from exporter.simulator import FaultInjector, Simulator
 from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from tests.daemon_process import REAL_TIME
-from tests.recovery.crash_runner import Doom, How, Order
+from tests.recovery.crash_runner import EndAt, Ending, StartRequest
+from tests.recovery.enrolled_world import enrolled_world
+from tests.recovery.fork_server import DaemonProcess, ForkServer, fork_server
 from tests.recovery.harness import ENFORCE, Harness
 
 ROOT = Path(__file__).parents[2]
@@ -62,20 +62,20 @@ LIMITS = {
     "verify_power_on_seconds": 30,
     "verify_lost_seconds": 0.8,
 }
-"""A day in the life of recovery, in seconds; and as many actions as it takes."""
+"""A simulated day, in seconds; and as many actions as it takes."""
 STATE_OF_A_VM = (
     "SELECT json_extract(case_json, '$.state') FROM cases "
     "WHERE json_extract(case_json, '$.key') = ?"
 )
 
 
-class Death(NamedTuple):
-    """A moment at which a life ends, and what the next one is to make of it."""
+class KillPoint(NamedTuple):
+    """A moment at which a process ends, and what the next one is to make of it."""
 
     title: str
     event: str | None
-    """The last step, or the one that is about to be told; none where the system tells the time."""
-    hows: tuple[How, ...]
+    """The last step that was logged, or was about to be; None where the system ends it."""
+    hows: tuple[Ending, ...]
     found: str
     """What the journal then holds of this attempt."""
     outcomes: tuple[str, ...]
@@ -85,39 +85,39 @@ class Death(NamedTuple):
     times: int
 
 
-TOLD = (How.UNSAID, How.SAID)
-WRITTEN = (How.UNCOMMITTED, How.COMMITTING)
+TOLD = (Ending.BEFORE_LOG, Ending.AFTER_LOG)
+WRITTEN = (Ending.UNCOMMITTED, Ending.COMMITTING)
 
 
 class Moment(Enum):
-    """Every moment at which a life ends, in the order of acting."""
+    """Every moment at which a process ends, in the order of acting."""
 
-    LOOKED = Death("1 looked", "recovery.reread", TOLD, "nothing", (), helps=False, times=12)
-    PREPARING = Death(
+    LOOKED = KillPoint("1 looked", "recovery.reread", TOLD, "nothing", (), helps=False, times=12)
+    PREPARING = KillPoint(
         "  the intent is written, not committed",
         "recovery.reread",
-        (How.UNCOMMITTED,),
+        (Ending.UNCOMMITTED,),
         "nothing",
         (),
         helps=False,
         times=5,
     )
-    PREPARED = Death(
+    PREPARED = KillPoint(
         "2 prepared", "recovery.prepared", TOLD, "prepared", ("abandoned",), helps=False, times=12
     )
-    MARKING = Death(
+    MARKING = KillPoint(
         "  that it is sent is written, not committed",
         "recovery.prepared",
-        (How.UNCOMMITTED,),
+        (Ending.UNCOMMITTED,),
         "prepared",
         ("abandoned",),
         helps=False,
         times=5,
     )
-    SENDING = Death(
+    SENDING = KillPoint(
         "3 sending", "recovery.sending", TOLD, "sent", ("unknown",), helps=False, times=12
     )
-    ARRIVED = Death(
+    ARRIVED = KillPoint(
         "  the request has arrived, without effect yet",
         None,
         (),
@@ -126,7 +126,7 @@ class Moment(Enum):
         helps=False,
         times=10,
     )
-    EFFECTIVE = Death(
+    EFFECTIVE = KillPoint(
         "  it took effect, and is not answered",
         None,
         (),
@@ -135,10 +135,10 @@ class Moment(Enum):
         helps=True,
         times=10,
     )
-    ASKED = Death(
+    ASKED = KillPoint(
         "4 asked", "recovery.answered", TOLD, "sent", ("confirmed",), helps=True, times=12
     )
-    ANSWERED = Death(
+    ANSWERED = KillPoint(
         "  the journal writes the answer",
         "recovery.answered",
         WRITTEN,
@@ -147,120 +147,50 @@ class Moment(Enum):
         helps=True,
         times=10,
     )
-    RECORDED = Death(
+    RECORDED = KillPoint(
         "5 recorded", "recovery.recorded", TOLD, "answered", ("confirmed",), helps=True, times=12
     )
 
 
-class Story(NamedTuple):
-    """One VM's crash: the moments at which lives end that would help it. The last one lives."""
+class Scenario(NamedTuple):
+    """One VM's crash: the moments at which processes that would start it end; the last goes on."""
 
     number: int
-    deaths: tuple[tuple[Moment, How | None], ...]
+    kill_points: tuple[tuple[Moment, Ending | None], ...]
 
     def __str__(self) -> str:
         return ", then ".join(
-            f"{moment.value.title.strip()} ({how})" for moment, how in self.deaths
+            f"{moment.value.title.strip()} ({how})" for moment, how in self.kill_points
         )
 
     @property
     def outcomes(self) -> list[str]:
-        """How its intents end, in their order."""
-        ends = [end for moment, _ in self.deaths for end in moment.value.outcomes]
-        return ends if self.deaths[-1][0].value.helps else [*ends, "confirmed"]
+        """Ending its intents end, in their order."""
+        ends = [end for moment, _ in self.kill_points for end in moment.value.outcomes]
+        return ends if self.kill_points[-1][0].value.helps else [*ends, "confirmed"]
 
 
-def stories(seed: int) -> list[list[Story]]:
+def scenarios(seed: int) -> list[list[Scenario]]:
     """Return what is played on each stage."""
-    dice = Random(seed)
+    rng = Random(seed)
     moments = [
         (moment, moment.value.hows[turn % len(moment.value.hows)] if moment.value.hows else None)
         for moment in Moment
         for turn in range(moment.value.times)
     ]
-    dice.shuffle(moments)
+    rng.shuffle(moments)
     stages = []
     for place in range(STAGES):
-        told: list[Story] = []
+        planned: list[Scenario] = []
         for one in moments[place::STAGES]:
-            last = told[-1].deaths if told else ()
-            # A VM that is down still may see a second and a third life end.
-            if last and not last[-1][0].value.helps and dice.random() < 0.3:
-                told[-1] = told[-1]._replace(deaths=(*last, one))
+            last = planned[-1].kill_points if planned else ()
+            # A VM may be down while a second and a third process end.
+            if last and not last[-1][0].value.helps and rng.random() < 0.3:
+                planned[-1] = planned[-1]._replace(kill_points=(*last, one))
             else:
-                told.append(Story(len(told), (one,)))
-        stages.append(told)
+                planned.append(Scenario(len(planned), (one,)))
+        stages.append(planned)
     return stages
-
-
-class Life:
-    """A daemon, from its birth on."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        """The exit code; a signal's number below 0."""
-
-    def send(self, number: signal.Signals) -> None:
-        if not self.ended.done():
-            os.kill(self.pid, number)
-
-
-class Nursery:
-    """The process that all lives come from."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._births: asyncio.Queue[int] = asyncio.Queue()
-        self._lives: dict[int, Life] = {}
-        self._turn = asyncio.Lock()
-
-    async def bear(self, command: Order) -> Life:
-        assert self._process.stdin is not None
-        async with self._turn:
-            self._process.stdin.write(command.written().encode() + b"\n")
-            await self._process.stdin.drain()
-            return self._lives[await self._births.get()]
-
-    async def listen(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            news = json.loads(line)
-            if "born" in news:
-                self._lives[news["born"]] = Life(news["born"])
-                self._births.put_nowait(news["born"])
-            else:
-                self._lives.pop(news["died"]).ended.set_result(news["status"])
-
-
-@asynccontextmanager
-async def nursery() -> AsyncIterator[Nursery]:
-    bare = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"))
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.recovery.crash_runner"),
-        cwd=ROOT,
-        env={**bare, "SSL_CERT_FILE": os.devnull},  # to read those of the system takes a life 0.1 s
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    nurse = Nursery(process)
-    listening = asyncio.create_task(nurse.listen())
-    try:
-        yield nurse
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()  # which ends it, and its children
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        await listening
 
 
 class Post(NamedTuple):
@@ -288,66 +218,59 @@ class Door(FaultInjector):
 
 
 class Stage:
-    """One system, and its daemon's lives."""
+    """One system, and the processes of its daemon."""
 
-    def __init__(self, number: int, told: Sequence[Story], directory: Path) -> None:
+    def __init__(self, number: int, planned: Sequence[Scenario], directory: Path) -> None:
         self.number = number
-        self.stories = told
+        self.scenarios = planned
         self.directory = directory
         self.journal = directory / "journal" / FILE
         self.posts: list[Post] = []
         self.killed: Counter[str] = Counter()
-        self.births: list[float] = []
-        self.world = create_world(
-            seed=number + 1,
-            vms=len(told) + 1,  # one belongs to a service, and is never acted on
-            start=REAL_TIME.now().timestamp(),
-            stopped_share=0.0,
-            timings=Timings(running=0.1),
-        )
-        for vm in self.world.live_vms():
-            for tag in self.world.tags_of(vm):
-                if tag.startswith("recovery/"):
-                    self.world.untag(vm, tag)
-            self.world.tag(vm, "recovery/auto")
-            # A new daemon cannot tell a crash from a power cut, after which some are left off.
-            vm.on_power_loss = "last_state"
+        self.start_seconds: list[float] = []
+        self.world = enrolled_world(len(planned) + 1, seed=number + 1)
         self.vms = sorted(vm.key for vm in self.world.live_vms() if vm.service is None)
         self.platform = Simulator(
             world=self.world, clock=REAL_TIME, faults=Door(self._look_at_the_post), burst_limit=None
         )
-        self._life_number = 0
+        self._daemon_number = 0
 
-    def vm_of(self, story: Story) -> int:
-        return self.vms[story.number]
+    def vm_of(self, scenario: Scenario) -> int:
+        return self.vms[scenario.number]
 
-    async def simulate(self, nurse: Nursery) -> None:
-        """Tell all stories, to the end of the last."""
+    async def simulate(self, server: ForkServer) -> None:
+        """Play all scenarios, to the end of the last."""
         self.directory.mkdir()
         async with self.platform:
             (self.directory / "vergewatch.yaml").write_text(json.dumps(self._settings()))
-            before: Story | None = None
-            for story in self.stories:
-                for turn, (moment, how) in enumerate(story.deaths):
-                    await self._live_and_die(nurse, story, moment, how, turn=turn, before=before)
-                    before = story
-            await self._live_on(nurse, before)
+            before: Scenario | None = None
+            for scenario in self.scenarios:
+                for turn, (moment, how) in enumerate(scenario.kill_points):
+                    await self._run_until_killed(
+                        server, scenario, moment, how, turn=turn, before=before
+                    )
+                    before = scenario
+            await self._run_to_the_end(server, before)
         self.check()
 
-    async def _live_and_die(
+    async def _run_until_killed(
         self,
-        nurse: Nursery,
-        story: Story,
+        server: ForkServer,
+        scenario: Scenario,
         moment: Moment,
-        how: How | None,
+        how: Ending | None,
         *,
         turn: int,
-        before: Story | None,
+        before: Scenario | None,
     ) -> None:
-        death, vm = moment.value, self.vm_of(story)
-        here = f"stage {self.number}, VM {vm}, {death.title.strip()} ({how}), death {turn + 1}"
-        doom = Doom(death.event, vm, how) if death.event is not None and how is not None else None
-        life, log = await self._begin(nurse, doom)
+        kill_point, vm = moment.value, self.vm_of(scenario)
+        here = f"stage {self.number}, VM {vm}, {kill_point.title.strip()} ({how}), {turn + 1}"
+        end_at = (
+            EndAt(kill_point.event, vm, how)
+            if kill_point.event is not None and how is not None
+            else None
+        )
+        daemon, log = await self._begin(server, end_at)
         here += f", {log}"
         try:
             if turn == 0:
@@ -357,12 +280,12 @@ class Stage:
                         f"{here}: still at VM {self.vm_of(before)}, {before}",
                     )
                 await self._until(lambda: self._is_seen_up(vm), f"{here}: it is not seen")
-            if doom is None:
+            if end_at is None:
                 effect = moment is Moment.EFFECTIVE
                 self.platform.faults.turn_on("hang", path=ACTIONS, times=1, after=effect)
             if turn == 0:
                 self.world.crash(vm)
-            if doom is None:
+            if end_at is None:
                 asked = len(self.posts)
                 await self._until(
                     lambda: (
@@ -371,46 +294,48 @@ class Stage:
                     ),
                     f"{here}: no request came",
                 )
-                life.send(signal.SIGKILL)
-            await self._until(life.ended.done, f"{here}: it lives on")
+                daemon.send(signal.SIGKILL)
+            await self._until(daemon.ended.done, f"{here}: it goes on")
         finally:
-            life.send(signal.SIGKILL)
-        assert life.ended.result() == -signal.SIGKILL, f"{here}: {life.ended.result()}"
-        if doom is not None:
-            said = (doom.event, vm) in events(log)
-            assert said == (doom.how is not How.UNSAID), here
-        self.killed[death.title] += 1
+            daemon.send(signal.SIGKILL)
+        assert daemon.ended.result() == -signal.SIGKILL, f"{here}: {daemon.ended.result()}"
+        if end_at is not None:
+            said = (end_at.event, vm) in events(log)
+            assert said == (end_at.how is not Ending.BEFORE_LOG), here
+        self.killed[kill_point.title] += 1
         found = self._autopsy(vm)
-        assert found in death.found.split(" or "), f"{here}: the journal has it {found}"
+        assert found in kill_point.found.split(" or "), f"{here}: the journal has it {found}"
 
-    async def _live_on(self, nurse: Nursery, before: Story | None) -> None:
-        """Let one more life finish what is left to do, and end in peace."""
-        life, log = await self._begin(nurse, None)
-        here = f"stage {self.number}, the last life, {log}"
+    async def _run_to_the_end(self, server: ForkServer, before: Scenario | None) -> None:
+        """Let one more process finish what is left to do, and end it by SIGTERM."""
+        daemon, log = await self._begin(server, None)
+        here = f"stage {self.number}, the last process, {log}"
         try:
             if before is not None:
                 await self._until(
                     lambda: self._is_over(before),
                     f"{here}: still at VM {self.vm_of(before)}, {before}",
                 )
-            life.send(signal.SIGTERM)
-            await self._until(life.ended.done, f"{here}: it lives on")
+            daemon.send(signal.SIGTERM)
+            await self._until(daemon.ended.done, f"{here}: it goes on")
         finally:
-            life.send(signal.SIGKILL)
-        assert life.ended.result() == 0, here
+            daemon.send(signal.SIGKILL)
+        assert daemon.ended.result() == 0, here
 
-    async def _begin(self, nurse: Nursery, doom: Doom | None) -> tuple[Life, Path]:
-        self._life_number += 1
-        log = self.directory / f"life-{self._life_number:02}.log"
+    async def _begin(self, server: ForkServer, end_at: EndAt | None) -> tuple[DaemonProcess, Path]:
+        self._daemon_number += 1
+        log = self.directory / f"daemon-{self._daemon_number:02}.log"
         began = REAL_TIME.monotonic()
-        life = await nurse.bear(Order(str(self.directory / "vergewatch.yaml"), str(log), doom))
+        daemon = await server.start(
+            StartRequest(str(self.directory / "vergewatch.yaml"), str(log), end_at)
+        )
         try:
             await self._until(lambda: ("daemon.started", None) in events(log), f"{log}: no start")
         except BaseException:
-            life.send(signal.SIGKILL)
+            daemon.send(signal.SIGKILL)
             raise
-        self.births.append(REAL_TIME.monotonic() - began)
-        return life, log
+        self.start_seconds.append(REAL_TIME.monotonic() - began)
+        return daemon, log
 
     async def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
         try:
@@ -424,9 +349,9 @@ class Stage:
 
     # What can be seen from outside.
 
-    def _is_over(self, story: Story) -> bool:
+    def _is_over(self, scenario: Scenario) -> bool:
         """Return whether a VM runs again, and recovery knows, and has nothing open."""
-        vm = self.vm_of(story)
+        vm = self.vm_of(scenario)
         return (
             self.world.vm(vm).machine.status.word == "running"
             and self._is_seen_up(vm)
@@ -458,7 +383,7 @@ class Stage:
         """
         Return what the dead has left in the journal of its last attempt, and that it is sound.
 
-        It is a copy that is opened: what is left half done is the next life's to mend.
+        It is a copy that is opened: what is left half done, the next process completes.
         """
         place = self.directory / "autopsy"
         place.mkdir(exist_ok=True)
@@ -486,15 +411,15 @@ class Stage:
         sent = {(*row[3:], row[0]) for row in rows if row[1] is not None}
         assert {(*post.intents[0], post.vm) for post in self.posts} <= sent
         requests = self.platform.requests
-        for story in self.stories:
-            vm = self.vm_of(story)
-            here = f"stage {self.number}, VM {vm}, {story}"
+        for scenario in self.scenarios:
+            vm = self.vm_of(scenario)
+            here = f"stage {self.number}, VM {vm}, {scenario}"
             mine = [row for row in rows if row[0] == vm]
             posts = [post for post in self.posts if post.vm == vm]
-            assert [row[2] for row in mine] == story.outcomes, here
+            assert [row[2] for row in mine] == scenario.outcomes, here
             assert len(posts) <= sum(row[1] is not None for row in mine), here
             assert sum(requests[post.number].acted for post in posts) == 1, here
-        assert {row[0] for row in rows} == {self.vm_of(story) for story in self.stories}
+        assert {row[0] for row in rows} == {self.vm_of(scenario) for scenario in self.scenarios}
         assert all(vm.machine.status.word == "running" for vm in self.world.live_vms())
 
     def _check_posts(self, where: str) -> None:
@@ -509,7 +434,7 @@ class Stage:
             asked_for[intent] = post
 
     def _situation(self) -> str:
-        logs = sorted(self.directory.glob("life-*.log"))[-2:]
+        logs = sorted(self.directory.glob("daemon-*.log"))[-2:]
         tails = [f"{log.name}:\n{log.read_text()[-4000:]}" for log in logs]
         return "\n".join([*map(str, self.posts[-5:]), *tails])
 
@@ -537,7 +462,7 @@ async def ticks() -> AsyncIterator[None]:
 
 
 def events(log: Path) -> list[tuple[str, int | None]]:
-    """Return what a life has said so far, and of which VM."""
+    """Return the events that a process has logged so far, and of which VM."""
     try:
         lines = log.read_text().splitlines()
     except FileNotFoundError:
@@ -555,21 +480,26 @@ def events(log: Path) -> list[tuple[str, int | None]]:
 async def test_killed_daemon_neither_repeats_nor_loses_an_action(tmp_path: Path) -> None:
     began = REAL_TIME.monotonic()
     stages = [
-        Stage(number, told, tmp_path / f"stage-{number}")
-        for number, told in enumerate(stories(SEED))
+        Stage(number, planned, tmp_path / f"stage-{number}")
+        for number, planned in enumerate(scenarios(SEED))
     ]
 
-    async with asyncio.timeout(WHOLE_SECONDS), nursery() as nurse, asyncio.TaskGroup() as parts:
+    async with (
+        asyncio.timeout(WHOLE_SECONDS),
+        fork_server() as server,
+        asyncio.TaskGroup() as parts,
+    ):
         for stage in stages:
-            parts.create_task(stage.simulate(nurse))
+            parts.create_task(stage.simulate(server))
 
     killed = sum((stage.killed for stage in stages), Counter[str]())
-    births = sorted(birth for stage in stages for birth in stage.births)
+    start_seconds = sorted(seconds for stage in stages for seconds in stage.start_seconds)
     print(tally(killed))  # noqa: T201 - shown with -s
     print(  # noqa: T201
-        f"{REAL_TIME.monotonic() - began:.0f} s, {sum(len(one.stories) for one in stages)} crashes,"
-        f" {sum(len(one.posts) for one in stages)} requests; "
-        f"a life starts in {births[len(births) // 2]:.2f} s"
+        f"{REAL_TIME.monotonic() - began:.0f} s, "
+        f"{sum(len(one.scenarios) for one in stages)} crashes, "
+        f"{sum(len(one.posts) for one in stages)} requests; "
+        f"a process starts in {start_seconds[len(start_seconds) // 2]:.2f} s"
     )
     assert killed == Counter({moment.value.title: moment.value.times for moment in Moment})
     assert killed.total() == 100

@@ -21,12 +21,13 @@ import pytest
 from aiohttp import web
 
 from exporter.journal.sqlite_database import FILE
-from exporter.simulator import FaultInjector, Simulator, Timings, create_world
+from exporter.simulator import FaultInjector, Simulator
 from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from exporter.simulator.world.machines import VM
 from tests.daemon.test_daemon import self_signed
 from tests.daemon_process import REAL_TIME, Daemon, running
 from tests.http_proxy import proxying
+from tests.recovery.enrolled_world import enrolled_world
 from tests.recovery.slow_tls import SlowTLS, slow_tls
 
 PATIENCE_SECONDS = 20.0
@@ -124,19 +125,8 @@ async def about_to_act(folder: Path, *, proxy: str = "", **limits: float) -> Asy
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     requests, silences = Watched(), list[dict[str, Any]]()
-    world = create_world(
-        seed=1,
-        vms=6,
-        start=REAL_TIME.now().timestamp(),
-        stopped_share=0.0,
-        timings=Timings(running=0.1),
-    )
-    for vm in world.live_vms():
-        for tag in [tag for tag in world.tags_of(vm) if tag.startswith("recovery/")]:
-            world.untag(vm, tag)
-        world.tag(vm, "recovery/auto")
+    world = enrolled_world(6)
     vm = next(vm for vm in world.live_vms() if vm.service is None)
-    vm.on_power_loss = "last_state"
     async with (
         Simulator(
             world=world, clock=REAL_TIME, faults=requests, burst_limit=None, ssl_context=context

@@ -9,8 +9,9 @@ from itertools import count
 from pathlib import Path
 
 from exporter.journal.sqlite_database import FILE
-from exporter.simulator import Simulator, Timings, create_world
+from exporter.simulator import Simulator
 from tests.daemon_process import REAL_TIME, Daemon, running
+from tests.recovery.enrolled_world import enrolled_world
 
 POLL_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
@@ -60,18 +61,7 @@ async def until_ready(daemon: Daemon) -> None:
 
 
 async def test_second_daemon_holds_and_total_starts_keep_within_one_budget(tmp_path: Path) -> None:
-    world = create_world(
-        seed=1,
-        vms=6,
-        start=REAL_TIME.now().timestamp(),
-        stopped_share=0.0,
-        timings=Timings(running=0.1),
-    )
-    for vm in world.live_vms():
-        for tag in [tag for tag in world.tags_of(vm) if tag.startswith("recovery/")]:
-            world.untag(vm, tag)
-        world.tag(vm, "recovery/auto")
-        vm.on_power_loss = "last_state"
+    world = enrolled_world(6)
     vm = next(vm for vm in world.live_vms() if vm.service is None)
     first, second = tmp_path / "first", tmp_path / "second"
 
