@@ -24,6 +24,7 @@ from exporter.recovery.observe.error_budget import with_undone
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.lifecycle import apply_diagnosis
 from exporter.recovery.observe.state import RecoveryState
+from exporter.recovery.pauses import with_pauses
 from exporter.recovery.template_learner import TemplateLearner
 
 DOWN = (ObservedState.DOWN, ObservedState.HUNG)
@@ -75,7 +76,7 @@ class Diagnoser:
         self.log_tail.resume(saved.log_positions, needed)
         self.learner.resume(saved, taught)
 
-    def diagnosed(self, state: RecoveryState) -> dict[str, Case]:
+    async def diagnosed(self, state: RecoveryState) -> dict[str, Case]:
         """Return the cases that their diagnosis changes, by UUID."""
         wanted = {
             uuid: case
@@ -84,8 +85,12 @@ class Diagnoser:
         }
         undecided = (uuid for uuid, case in state.cases.items() if needs_log_rows(case))
         self.log_tail.forget_all_but({*wanted, *undecided})
-        found = ((case, self.diagnose(case, state)) for case in wanted.values())
-        return {after.uuid: after for before, after in found if after is not before}
+        found = {}
+        async for case in with_pauses(wanted.values()):
+            after = self.diagnose(case, state)
+            if after is not case:
+                found[case.uuid] = after
+        return found
 
     def diagnose(self, case: Case, state: RecoveryState) -> Case:
         """Return *case* with its diagnosis, and in the state that follows from it."""
@@ -100,16 +105,15 @@ class Diagnoser:
         diagnosis = diagnose(case, context, self._limits, self.learner.classifier, self._powerstate)
         return with_undone(apply_diagnosis(case, diagnosis, at=inventory.at), at=inventory.at)
 
-    def explained(self, state: RecoveryState) -> frozenset[str]:
+    async def explained(self, state: RecoveryState) -> frozenset[str]:
         """Return the VMs that are down and whose going down is no loss, as far as the logs tell."""
         found = set()
         names = self._log_names(state.valid_inventory)
-        for uuid, case in state.cases.items():
-            if case.lost_at is None:
-                continue
+        lost = [case for case in state.cases.values() if case.lost_at is not None]
+        async for case in with_pauses(lost):
             if case.state is not State.SUSPECT:
                 if case.diagnosis is not None and explains(case.diagnosis):
-                    found.add(uuid)
+                    found.add(case.uuid)
                 continue
             placed = self._placed_in_logs(case)
             logs = self.log_tail.evidence(placed, _places(placed, state.valid_inventory))
@@ -117,7 +121,7 @@ class Diagnoser:
                 placed, state, state.valid_inventory, logs, self._users, names
             )
             if explains_loss(placed, context, self._limits, self.learner.classifier):
-                found.add(uuid)
+                found.add(case.uuid)
         return frozenset(found)
 
     async def read_logs(self, state: RecoveryState, *, at: float) -> bool:

@@ -56,6 +56,7 @@ from exporter.recovery.observe.state import (
     advance,
     warmed_up,
 )
+from exporter.recovery.pauses import let_others_run
 from exporter.recovery.poll_recorder import PollRecorder
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.report.status import StatusCache, recovery_report
@@ -309,14 +310,14 @@ class Recovery:
                 self.report = self._make_report()
                 return
             await self._observe(poll)
-            await _let_others_run()
+            await let_others_run()
             if self.state.health.problem is None:
                 ended = await self._actions.verify(self.state, at=self.watched)
                 self.state = self._actions.after_outcomes(self.state, ended, at=self.watched)
                 await self._diagnose()
                 await self._check_error_budget()
                 await self._loop.decide(self._decider.wanted(self.state))
-            await _let_others_run()
+            await let_others_run()
             self._recorder.add(poll, self.system_facts, self.decisions, processed_at=processed_at)
             await self._record()
             await self._loop.observe_prometheus()
@@ -434,7 +435,7 @@ class Recovery:
 
     async def _observe(self, poll: PollResult) -> None:
         enrolments = self._enrolment_cache.enrolments(poll.inventory, self.state.enrolments)
-        await _let_others_run()
+        await let_others_run()
         before = self.state
         self.state = advance(before, poll, enrolments, self.setup.limits)
         if self.state.health.problem is not None:
@@ -448,11 +449,11 @@ class Recovery:
 
     async def _diagnose(self) -> None:
         """Diagnose every VM that is down, again if the logs were read for it; count losses."""
-        self.update(self._diagnoser.diagnosed(self.state))
+        self.update(await self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
             await self._loop.hold_if_rivals_act()
-            self.update(self._diagnoser.diagnosed(self.state))
-        explained = self._diagnoser.explained(self.state)
+            self.update(await self._diagnoser.diagnosed(self.state))
+        explained = await self._diagnoser.explained(self.state)
         self.state = after_diagnoses(self.state, explained, self.setup.limits)
         self.learner.after_diagnosis(self.state)
 
@@ -486,8 +487,3 @@ def _count(health: Health, before: Health, meter: Meter) -> None:
         meter.invalid(health.problem.reason)
     if health.warm_since != before.warm_since and health.warm_because == CLOCK_JUMPED:
         meter.clock_jumped()
-
-
-async def _let_others_run() -> None:
-    """Let scrapes and commands run between two steps: each takes long with 10,000 VMs."""
-    await asyncio.sleep(0)  # noqa: TID251 - it waits for no time
