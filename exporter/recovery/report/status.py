@@ -33,6 +33,8 @@ class StatusCache:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[Case, tuple[str, str], RecoveryVM]] = {}
+        self._vms: tuple[RecoveryVM, ...] = ()
+        """Those of the entries, by key."""
 
     def vms(
         self,
@@ -51,6 +53,7 @@ class StatusCache:
 
         """
         before, now = self._entries, dict[str, tuple[Case, tuple[str, str], RecoveryVM]]()
+        is_as_before = True
         for uuid, case in cases.items():
             entry = before.get(uuid)
             if entry is not None and entry[0] is case and case.diagnosis is None:
@@ -60,9 +63,12 @@ class StatusCache:
             row = blocking(case) if case.diagnosis is not None else ""
             if entry is None or entry[0] is not case or entry[1] != (guard, row):
                 entry = case, (guard, row), _status(case, guard, row, time_of)
+                is_as_before = False
             now[uuid] = entry
         self._entries = now
-        return tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
+        if not is_as_before or len(now) != len(self._vms):
+            self._vms = tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
+        return self._vms
 
     def clear(self) -> None:
         """Drop every entry, because the start of monitored time changed."""
