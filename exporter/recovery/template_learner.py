@@ -229,8 +229,7 @@ class TemplateLearner:
     def _unknown(self, row: LogRow, case: Case | None, names: LogNames) -> Iterator[UnknownRow]:
         """Return *row* if no pattern matches its template and it is not taught."""
         of_case = (case.name, *case.former_names) if case is not None else ()
-        known = {*of_case, row.object_name, row.user, *names.places}
-        text = template(row.text, [name for name in known if name and name in row.text])
+        text = template(row.text, (*of_case, row.object_name, row.user), names.places)
         if self.classifier.meaning(text) is not None:
             return
         by_person = not self._users.is_system(row.user)

@@ -96,7 +96,7 @@ def test_context_has_what_the_inventory_and_the_state_know_of_the_vm() -> None:
     assert (found.node, found.node_name) == (NodeHistory(3.0), "node3")
     assert (found.on_power_loss, found.powered_on) == ("leave_off", False)
     assert found.started_at == OFF.status.started_at == 1.0  # type: ignore[union-attr]
-    assert (found.users, found.names) == (WATCH, names.places)
+    assert (found.users, found.places) == (WATCH, names.places)
     assert (found.vm_names, found.name_is_shared, found.shares_uuid) == (names.vms, False, False)
 
 

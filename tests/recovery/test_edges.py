@@ -93,7 +93,7 @@ ABOUT = DiagnosisContext(
     powered_on=None,
     started_at=None,
     logs=READ,
-    names=frozenset({"node1", "node2", "node3", "n3"}),
+    places=frozenset({"node1", "node2", "node3", "n3"}),
 )
 
 

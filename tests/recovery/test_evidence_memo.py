@@ -180,7 +180,7 @@ EXAMPLES = {
         {"classifier": CLASSIFIER},
         {"classifier": LogClassifier(taught={"Blinkenlights near n<n>": Meaning.HARMLESS})},
     ),
-    "names": Change([row(STRANGE)], {"names": frozenset()}, {"names": frozenset({"n9"})}),
+    "places": Change([row(STRANGE)], {"places": frozenset()}, {"places": frozenset({"n9"})}),
     "name_is_shared": Change([in_logs(KILL)], {"name_is_shared": False}, {"name_is_shared": True}),
     "users": Change(
         [row(STRANGE, key=WAS_DOWN + 5)],

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.recovery.detect.context import LogUsers
-from exporter.recovery.detect.log_evidence import diagnose_from_logs, known_names, quoted
+from exporter.recovery.detect.log_evidence import diagnose_from_logs, quoted
 from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
 from exporter.recovery.model.cases import Case, Cause, Diagnosis, Policy
 from exporter.recovery.model.limits import Limits
@@ -91,7 +91,6 @@ def test_known_name_is_no_part_of_what_a_row_means(name: str) -> None:
     case = replace(DOWN, former_names=("old-01",))
     place = system_row(f"{name} rests", object_type="cluster", object_name="cluster-9")
 
-    assert name in known_names(place, case, ABOUT)
     assert template_of(place, case=case) == "<name> rests"
 
 

@@ -1,6 +1,8 @@
 """Templates of log rows: which parts of a text are names, and which are words with a meaning."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.recovery.detect.templates import MAX_LENGTH, has_name, template
 
@@ -51,6 +53,11 @@ def test_of_several_names_the_longest_is_replaced(
     text: str, names: tuple[str, ...], expected: str
 ) -> None:
     assert template(text, names) == template(text, names[::-1]) == expected
+
+
+def test_of_names_of_one_length_the_first_in_order_is_replaced() -> None:
+    assert template("b-a-b up", ("b-a", "a-b")) == "b-<name> up"
+    assert template("b-a-b up", ("a-b", "b-a")) == "b-<name> up"
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t"])
@@ -128,3 +135,18 @@ def test_template_has_at_most_300_characters() -> None:
 )
 def test_text_has_a_name_as_a_whole_word(text: str, name: str, *, expected: bool) -> None:
     assert has_name(text, name) is expected
+
+
+WORDS = st.text(st.sampled_from("ab_-. 'é٣\n"), max_size=6)
+"""Letters, digits and marks of several kinds, for texts in which many names occur."""
+
+
+@given(
+    parts=st.lists(WORDS, max_size=8),
+    names=st.lists(WORDS, max_size=3),
+    places=st.frozensets(WORDS, max_size=6),
+)
+def test_places_are_names_too(parts: list[str], names: list[str], places: frozenset[str]) -> None:
+    text = " ".join((*parts, *sorted(places)))
+
+    assert template(text, names, places) == template(text, [*names, *places])

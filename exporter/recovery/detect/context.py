@@ -60,8 +60,8 @@ class DiagnosisContext(NamedTuple):
     logs: Evidence | None
     """``None``: not read yet."""
     users: LogUsers = LogUsers()
-    names: AbstractSet[str] = frozenset()
-    """Names of nodes, clusters and tags, which may occur in a log row."""
+    places: frozenset[str] = frozenset()
+    """Names of nodes and clusters, which may occur in a log row."""
     vm_names: AbstractSet[str] = frozenset()
     name_is_shared: bool = False
     """Whether its name does not tell it from other VMs: another has it, or it was renamed."""
@@ -93,7 +93,7 @@ def diagnosis_context(
         started_at=status.started_at if status is not None else None,
         logs=logs,
         users=users,
-        names=names.places,
+        places=names.places,
         vm_names=names.vms,
         name_is_shared=case.name in names.shared or bool(case.former_names),
         shares_uuid=case.uuid in inventory.shared_uuids,
@@ -103,7 +103,7 @@ def diagnosis_context(
 class LogNames(NamedTuple):
     """The names that an inventory knows."""
 
-    places: AbstractSet[str]
+    places: frozenset[str]
     """Of nodes and clusters."""
     vms: AbstractSet[str]
     shared: AbstractSet[str] = frozenset()

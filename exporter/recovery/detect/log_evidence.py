@@ -107,6 +107,8 @@ def _diagnosed(
     ]
     doubt: Diagnosis | None = None
     for judged in since_start:
+        if doubt is not None and judged.meaning not in STOPS:
+            continue  # only a stop outweighs the first doubt
         diagnosis = _diagnosis(judged, case, about, limits)
         if diagnosis is not None and diagnosis.kind is DiagnosisKind.STOPPED:
             later = _started_since(judged, rows, case, about)
@@ -115,11 +117,6 @@ def _diagnosed(
             diagnosis = _unknown(Cause.START_FAILED, judged, later)
         doubt = doubt or diagnosis
     return doubt or _despite_guest_stop(since_start, case, about)
-
-
-def known_names(row: LogRow, case: Case, about: DiagnosisContext) -> set[str]:
-    """Return the names that may occur in *row*."""
-    return {case.name, *case.former_names, row.object_name, row.user, *about.names}
 
 
 def _judged_once(
@@ -134,7 +131,7 @@ def _judged_once(
         case.former_names,
         (case.log_up, case.log_down, case.killed_position, case.killed_at),
         classifier,
-        about.names,
+        about.places,
         about.name_is_shared,
         about.users,
         len(about.logs.rows),
@@ -159,7 +156,8 @@ def _judged(
     our_kills = 0
     for row in rows:
         is_readable = "text" not in row.unreadable
-        text = template(row.text, known_names(row, case, about)) if is_readable else ""
+        names = (case.name, *case.former_names, row.object_name, row.user)
+        text = template(row.text, names, about.places) if is_readable else ""
         subject = _subject(row, case)
         # What cannot be read may be by a person, and a stop.
         by_person = bool(row.unreadable) or not about.users.is_system(row.user)

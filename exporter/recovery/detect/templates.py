@@ -7,7 +7,9 @@ has a word about power: that may be what the row is about.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 NAME, NUMBER = "<name>", "<n>"
@@ -18,7 +20,7 @@ _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBER = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\d+", re.IGNORECASE
 )
-_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"\w+")
 _POWER = re.compile(
     r"\b(on|off|power\w*|start\w*|stop\w*|kill\w*|shut\w*|halt\w*|reset\w*|reboot\w*|restart\w*|"
     r"suspend\w*|resum\w*|paus\w*|hibernat\w*|restor\w*|revert\w*|delet\w*|destroy\w*|"
@@ -32,19 +34,21 @@ class _Span(NamedTuple):
     end: int
 
 
-def template(text: str, names: Iterable[str]) -> str:
+def template(text: str, names: Iterable[str], places: frozenset[str] = frozenset()) -> str:
     """
     Return the template of a log text.
 
     Args:
         text: The text of the row.
-        names: Names that may occur in it: of its object, its node, its cluster, its user.
+        names: Names that may occur in it: of its object, its user.
+        places: The names of all nodes and clusters, which may occur in it too.
 
     """
-    text = _without_names(text.replace(_SENTINEL, " "), names)
+    text = text.replace(_SENTINEL, " ")
+    text = _without_names(text, (*names, *_places_in(text, places)))
     text = _QUOTED.sub(lambda quoted: _without_name(quoted, text), text)
     text = _NUMBER.sub(NUMBER, text).replace(_SENTINEL, NAME)
-    return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
+    return " ".join(text.split())[:MAX_LENGTH]
 
 
 def has_name(text: str, name: str) -> bool:
@@ -52,6 +56,23 @@ def has_name(text: str, name: str) -> bool:
     if not name.strip():
         return False
     return any(True for _ in _whole_words(text.casefold(), name.casefold()))
+
+
+def _places_in(text: str, places: frozenset[str]) -> Iterator[str]:
+    """Yield those of *places* that may occur in *text*; there are many places, and many texts."""
+    by_first_word = _by_first_word(places)
+    for word in {"", *_WORD.findall(text)}:
+        yield from by_first_word.get(word, ())
+
+
+@lru_cache(maxsize=64)
+def _by_first_word(names: frozenset[str]) -> Mapping[str, Sequence[str]]:
+    """Return *names* by their first words: where such a name occurs, its words are words too."""
+    found = defaultdict[str, list[str]](list)
+    for name in names:
+        word = _WORD.search(name)
+        found[word[0] if word is not None else ""].append(name)
+    return found
 
 
 def _without_names(text: str, names: Iterable[str]) -> str:
@@ -69,7 +90,7 @@ def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     found: list[_Span] = []
     taken = bytearray(len(text))
     present = {name for name in names if name in text and name.strip()}
-    for name in sorted(present, key=len, reverse=True):
+    for name in sorted(present, key=lambda one: (-len(one), one)):
         spans = list(_whole_words(text, name))
         # Where it is quoted somewhere, the same word elsewhere is a word: VM 'off' is off.
         for span in [span for span in spans if _is_quoted(text, span)] or spans:
