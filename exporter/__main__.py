@@ -19,8 +19,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # which imports no command
         sys.stdout.write(f"vergewatch {__version__}\n")
         return
-    from exporter.cli.main import main as run  # noqa: PLC0415 - after the handlers
-
+    # After the handlers. Without options, the daemon needs no parser, which takes 4 MiB.
+    if sys.argv[1:] == ["run"]:
+        from exporter.cli.run import main as run  # noqa: PLC0415
+    else:
+        from exporter.cli.main import main as run  # noqa: PLC0415
     run()
 
 

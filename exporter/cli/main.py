@@ -7,7 +7,6 @@ simulator.
 """
 
 import asyncio
-import io
 import os
 import sys
 import textwrap
@@ -20,17 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from exporter import __version__
+from exporter.cli.errors import FAILED, INVALID, print_errors, tolerate_any_character
 from exporter.cli.json_output import AsJson, print_json
 from exporter.clock import SystemClock
-from exporter.errors import ConfigError, UnavailableError
+from exporter.errors import ConfigError
 from exporter.formatting import plain
 
 if TYPE_CHECKING:
-    from exporter.config.settings import Settings
     from exporter.simulator import Simulator
-
-FAILED = 1
-INVALID = 2
 
 INTERRUPTED = 130
 PROGRAM = "vergewatch"
@@ -106,28 +102,14 @@ def run(
     log_format: LogFormat = None,
 ) -> None:
     """Poll the configured systems and serve their metrics, until SIGTERM or Ctrl-C."""
-    import_structlog_alone()
-    import structlog
-
-    from exporter import logs
-    from exporter.config.loader import load, unknown_variables
-    from exporter.daemon import app
+    from exporter.cli.run import run_daemon
 
     web = {
         "listen_address": listen_address,
         "telemetry_path": telemetry_path,
         "config_file": web_config_file,
     }
-    given = _given(web=web, log={"level": log_level, "format": log_format})
-
-    def read() -> "Settings":
-        return load(config, given)
-
-    settings = read()
-    logs.configure(settings.log.level, settings.log.format)
-    for problem in unknown_variables(os.environ):
-        structlog.get_logger().warning("settings.unknown", problem=problem)
-    asyncio.run(app.run(settings, read, SystemClock()))
+    run_daemon(config, _given(web=web, log={"level": log_level, "format": log_format}))
 
 
 @command.command()
@@ -356,9 +338,7 @@ def command_for(args: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what is wrong is printed in one line, without a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # do not fail on characters that it lacks
-            stream.reconfigure(errors="replace")
+    tolerate_any_character()
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
     if COMPLETION_VARIABLE in os.environ:
@@ -370,43 +350,12 @@ def main() -> None:
             standalone_mode=False, prog_name=PROGRAM, complete_var=COMPLETION_VARIABLE
         )
     except (ConfigError, BaseExceptionGroup) as error:
-        sys.exit(_print_errors(error))
+        sys.exit(print_errors(error))
     except USAGE_ERROR as error:
         sys.exit(_print_usage_error(error))
     except typer.Abort:
         sys.exit(INTERRUPTED)
     sys.exit(done or 0)
-
-
-def import_structlog_alone() -> None:
-    """
-    Import structlog without the packages that it imports if they are installed.
-
-    Rich is 6 MiB and greenlet is 1 MiB that the daemon never uses.
-    """
-    unused = ("rich", "greenlet")
-    for name in unused:
-        sys.modules[name] = cast("Any", None)
-    import structlog  # noqa: F401
-
-    for name in unused:
-        del sys.modules[name]
-
-
-def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
-    """Print one line for each configuration error and return the exit code; re-raise bugs."""
-    if isinstance(error, BaseExceptionGroup):
-        problems, bugs = error.split(ConfigError)
-        if bugs is not None or problems is None:
-            raise error
-        errors: Sequence[BaseException] = problems.exceptions
-    else:
-        errors = [error]
-    for problem in errors:
-        text = "\n".join(map(plain, str(problem).split("\n")))  # it may quote the name of a VM
-        typer.echo(f"vergewatch: {text}", err=True)
-    temporary = all(isinstance(problem, UnavailableError) for problem in errors)
-    return FAILED if temporary else INVALID
 
 
 def _print_usage_error(error: Any) -> int:

@@ -541,8 +541,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
         ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
         (
             (
-                "import exporter.cli.main as m; m.command_for(['run']); "
-                "m.import_structlog_alone(); "
+                "import exporter.cli.run as r; r._import_structlog_alone(); "
                 "import exporter.daemon.app, exporter.config.loader, exporter.logs"
             ),
             (
@@ -555,6 +554,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
                     "rich",
                     "sqlalchemy",
                     "tenacity",
+                    "typer",
                     "yaml",
                 ),
             ),
