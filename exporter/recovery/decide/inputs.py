@@ -78,13 +78,8 @@ def inputs(system: SystemFacts) -> tuple[Input, ...]:
 
 
 def missing_inputs(system: SystemFacts) -> list[str]:
-    """Return what recovery lacks of VergeOS and its helpers, so that it can start no VM."""
-    told_before = (InputName.INVENTORY, InputName.JOURNAL)  # readiness has names for these
-    return [
-        one.problem
-        for one in inputs(system)
-        if one.problem and one.is_needed and one.name not in told_before
-    ]
+    """Return the problems because of which recovery can start no VM."""
+    return [one.problem for one in inputs(system) if one.problem and one.is_needed]
 
 
 def _unused(system: SystemFacts) -> set[InputName]:
