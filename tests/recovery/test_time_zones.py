@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -89,6 +90,20 @@ def test_other_zone_without_time_zone_data_says_what_to_install(tmp_path: Path, 
 def test_unknown_zone_is_named_where_there_are_zones(zone: str) -> None:
     with pytest.raises(ValueError, match="is not a time zone such as Europe/Berlin"):
         maintenance_windows.is_zone(zone)
+
+
+def test_without_any_zone_every_zone_is_said_to_need_tzdata(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        with pytest.raises(ValueError, match="install the package tzdata"):
+            maintenance_windows.is_zone("Asia/Tashkent")
+    finally:
+        zoneinfo.reset_tzpath()
+        zoneinfo.ZoneInfo.clear_cache()
 
 
 def test_zone_that_is_removed_later_stays_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
