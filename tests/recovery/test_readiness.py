@@ -54,6 +54,7 @@ REASONS: list[tuple[ReadinessState, str, dict[str, Any]]] = [
     (ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once", {"breaker": OPEN}),
     (ReadinessState.DEGRADED, "tags: 403", {"tags_problem": "tags: 403"}),
     (ReadinessState.PLATFORM_UPDATE, "it installs an update", {"platform": UPDATED}),
+    (ReadinessState.WARMING_UP, "b led until now", {"lease_problem": "b led until now"}),
     (
         ReadinessState.WARMING_UP,
         "since start, 100 s and valid inventories to go",
