@@ -85,6 +85,21 @@ def test_reason_is_told_unless_one_before_it_holds_too(number: int) -> None:
         assert readiness_now(system, bug="KeyError") == (ReadinessState.BROKEN, "KeyError")
 
 
+@pytest.mark.parametrize(
+    ("journal_problem", "expected"),
+    [
+        ("", (ReadinessState.STANDBY, "b leads")),
+        ("no server", (ReadinessState.JOURNAL_DOWN, "no server")),
+    ],
+)
+def test_standby_that_has_no_journal_says_so(
+    journal_problem: str, expected: tuple[ReadinessState, str]
+) -> None:
+    system = system_with(standby="b leads", journal_problem=journal_problem)
+
+    assert readiness_now(system, bug="") == expected
+
+
 def test_recovery_without_a_reason_not_to_act_is_active() -> None:
     assert readiness_now(system_with(), bug="") == (ReadinessState.ACTIVE, "ready to act")
 
