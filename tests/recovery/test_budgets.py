@@ -10,6 +10,7 @@ from exporter.recovery.decide.budgets import (
     Use,
     backoff_seconds,
     endless_loops,
+    no_room,
     simulate_crash_loop,
     uses,
 )
@@ -224,6 +225,33 @@ def test_rate_limit_follows_each_action_and_the_time() -> None:
     history.add(on_vm(20.0))
     assert used(20.0) == 2
     assert used(110.0) == 1
+
+
+def test_rate_limit_follows_changed_limits_at_once() -> None:
+    history = ActionHistory(WindowLimits(system_windows=(Window(100.0, 1),)), [on_vm(10.0)])
+    assert history.system_uses(now=20.0)[0].spent
+
+    history.use(WindowLimits(system_windows=(Window(100.0, 2),)))
+    assert not history.system_uses(now=20.0)[0].spent
+
+
+@pytest.mark.parametrize(
+    ("open_actions", "sent", "reason"),
+    [
+        (0, 0, ""),
+        (1, 1, ""),
+        (2, 0, "2 of 2 actions are open"),
+        (0, 3, "3 of 3 actions in 1 h"),
+        (0, 4, "4 of 3 actions in 1 h"),
+    ],
+)
+def test_limits_of_a_system_leave_room_or_tell_why_not(
+    open_actions: int, sent: int, reason: str
+) -> None:
+    limits = WindowLimits(system_windows=(HOURLY, DAILY), max_concurrent_actions=2)
+    spent = [on_vm(10.0 * number) for number in range(sent)]
+
+    assert no_room(limits, open_actions, spent, now=100.0) == reason
 
 
 def test_rate_limit_is_computed_once_for_all_vms() -> None:

@@ -193,6 +193,18 @@ def test_detail_tells_a_node_that_was_ill_from_one_that_was_not_watched(
     assert expected in detail(node=NodeHistory(UP_AT + 2, sick_at=sick_at))
 
 
+@pytest.mark.parametrize(
+    ("sick_at", "cause"),
+    [(UP_AT + 1, Cause.NODE_IN_TROUBLE), (None, Cause.STOPPED_BY_PERSON)],
+)
+def test_stop_request_explains_a_vm_on_a_node_that_was_not_watched_but_not_on_a_sick_one(
+    sick_at: float | None, cause: Cause
+) -> None:
+    node = NodeHistory(UP_AT + 2, sick_at=sick_at)
+
+    assert judged(node=node, logs=read(STOP_ROW)) is cause
+
+
 def test_vm_up_in_the_first_second_of_the_watch_is_compared_with_its_node_too() -> None:
     assert judged(replace(DOWN, up_at=0.0), node=NodeHistory(0.5)) is Cause.NODE_UNWATCHED
     assert judged(replace(DOWN, up_at=0.0), node=NodeHistory(0.0)) is Cause.CRASHED

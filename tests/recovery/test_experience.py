@@ -484,6 +484,8 @@ def test_stop_that_was_seen_before_any_trouble_blames_rows_before_it() -> None:
         ("Stop of 'other' (anna's), 'vm-u0'", True),
         ("Stop of 'other' and old-u0", True),
         ("Stop of 'other' and vm-u00", False),
+        ("Stop of 'other'".ljust(299, "."), False),
+        ("Stop of 'other'".ljust(300, "."), True),  # its end, which may name the VM, is not kept
     ],
 )
 def test_row_that_names_the_vm_beside_others_is_marked_however_it_is_quoted(

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.model import Node
 from exporter.recovery.decide.facts import SystemFacts
-from exporter.recovery.decide.inputs import NODES_MISSING, missing_inputs
+from exporter.recovery.decide.inputs import HOLDS, NODES_MISSING, InputName, inputs, missing_inputs
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode
@@ -200,3 +201,24 @@ def test_inventory_without_nodes_is_missing_them() -> None:
     assert missing_inputs(system) == []  # no inventory was read yet
     assert missing_inputs(system._replace(state=no_nodes)) == [NODES_MISSING]
     assert missing_inputs(system._replace(state=nodes)) == []
+
+
+@pytest.mark.parametrize(
+    ("devices", "missing"), [({1: object()}, []), ({}, []), (None, [InputName.MACHINE_DEVICES])]
+)
+def test_table_of_devices_may_be_empty_but_not_unreadable(
+    devices: dict[int, object] | None, missing: list[InputName]
+) -> None:
+    sources: dict[str, Any] = {
+        **{name: {1: object()} for name in HOLDS},
+        "machine_devices": devices,
+    }
+    if devices is None:
+        del sources["machine_devices"]
+    inventory, system = inventory_with(), system_with()
+    reported = replace(inventory.reported, sources=sources)
+    state = system.state._replace(inventory=inventory._replace(reported=reported))
+
+    found = inputs(system._replace(state=state))
+
+    assert [one.name for one in found if one.problem and one.name in HOLDS] == missing
