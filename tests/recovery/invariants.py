@@ -616,9 +616,10 @@ class InvariantChecker:
         if reading is None:
             return
         start = asked.clock - asked.request.at
-        since = max(start + life.up_at - self.limits.log_before_seconds, look.started)
-        for row in self._rows(look.key, since=since):
-            if row.at_us > (reading.clock - reading.late) * 1e6:
+        begin = start + life.up_at - self.limits.log_before_seconds
+        for row in self._rows(look.key, since=max(begin, look.started)):
+            # A row of the very moment at which the evidence begins may have been read before it.
+            if row.at_us > (reading.clock - reading.late) * 1e6 or row.at_us == begin * 1e6:
                 continue
             if reading.lost and loss_rank(self.harness.world.seed, "machine_logs", row.key) < (
                 reading.lost

@@ -222,6 +222,8 @@ def test_missing_rows_add_no_actions(
 
 @FEW
 @given(WHEN, st.integers(0, 10), WHEN, st.sampled_from(["kill", "poweroff", "hibernate"]))
+@example(when=49, which=0, moment=18, action="kill")  # just as long before as rows count
+@example(when=49, which=0, moment=19, action="kill")
 def test_stop_request_in_the_log_adds_no_action(
     when: int, which: int, moment: int, action: str
 ) -> None:
