@@ -66,6 +66,23 @@ def test_logs_that_were_not_read_show_nothing() -> None:
     assert cause() is None
 
 
+def test_row_of_no_machine_may_be_about_every_vm() -> None:
+    of_none = replace(row(STRANGE), machine=None)
+
+    assert cause(of_none) is Cause.LOGS_UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "expected"), [(frozenset(), None), (frozenset({"user"}), Cause.LOGS_UNCLEAR)]
+)
+def test_row_whose_user_cannot_be_read_may_be_by_a_person(
+    unreadable: frozenset[str], expected: Cause | None
+) -> None:
+    after_down = replace(row(STRANGE, key=WAS_DOWN + 1, user="system"), unreadable=unreadable)
+
+    assert cause(after_down) is expected
+
+
 def test_first_doubt_is_reported_unless_a_row_proves_a_stop() -> None:
     doubts = row("odd", key=UP - 9), row("strange", key=UP - 8), row("VM has reset", key=UP - 7)
 

@@ -267,6 +267,14 @@ def test_row_is_explained_by_an_action_of_ours_on_its_vm(
     assert rivals(RivalFinder(OWN), [found], [action]) == ([found] if is_rival else [])
 
 
+def test_changed_users_tell_whose_rows_are_ours() -> None:
+    finder = RivalFinder(LogUsers())
+
+    finder.use(OWN)
+
+    assert rivals(finder, [by_us()], []) == [by_us()]
+
+
 def test_action_explains_one_row_of_each_log() -> None:
     rows = [by_us(), in_system_log(), by_us(key=2), in_system_log(key=2)]
 
