@@ -1,5 +1,6 @@
 """What people may tell recovery, and what each order leaves of those before it."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from exporter.recovery.model.commands import (
     CommandKind,
     ControlState,
     control_state,
+    hold_ended_at,
 )
 from tests.fakes import START
 from tests.recovery.harness import Harness, at_once
@@ -29,6 +31,28 @@ def given(kind: CommandKind, *, at: float = 0.0, **details: Any) -> Command:
 def tell(harness: Harness, kind: CommandKind, *, seconds: float | None = None) -> None:
     command = harness.recovery.command(kind, owner="anna", reason="because", seconds=seconds)
     at_once(command)
+
+
+@pytest.mark.parametrize(
+    ("commands", "ended_at"),
+    [
+        ([], -math.inf),
+        ([given(CommandKind.PAUSE)], -math.inf),  # without an end
+        ([given(CommandKind.DISARM, at=50.0)], -math.inf),
+        ([given(CommandKind.ARM, at=50.0)], 50.0),
+        ([given(CommandKind.RESUME, at=50.0)], 50.0),
+        ([given(CommandKind.KILL_SWITCH_REMOVED, at=50.0)], 50.0),
+        ([given(CommandKind.ACCEPT, at=50.0)], 50.0),
+        ([given(CommandKind.PAUSE, until=100.0)], 100.0),
+        ([given(CommandKind.PAUSE, until=100.1)], -math.inf),  # it still holds
+        ([given(CommandKind.PAUSE, until=90.0), given(CommandKind.ARM, at=50.0)], 90.0),
+        ([given(CommandKind.ARM, at=95.0), given(CommandKind.PAUSE, until=90.0)], 95.0),
+    ],
+)
+def test_last_hold_ended_by_a_command_or_by_its_time(
+    commands: list[Command], ended_at: float
+) -> None:
+    assert hold_ended_at(commands, at=100.0) == ended_at
 
 
 def test_new_pause_does_not_shorten_a_longer_one() -> None:
