@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import Cluster, Inventory
+from exporter.model import VM, Cluster, Inventory
 from exporter.recovery.model.cases import Enrolment, Policy
-from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.recovery.observe.enrolment import NOT_ENROLLED, EnrolmentRule, enrol_all
 from exporter.recovery.observe.enrolment_cache import TAGS_UNREAD, EnrolmentCache
-from tests.recovery.inventory_values import ENROLLED, inventory, poll, vm
+from tests.recovery.inventory_values import ENROLLED, case, config, inventory, poll, row, vm
 
 RULES = (EnrolmentRule(policy=Policy.ALWAYS),)
 CLUSTER_RULES = (*RULES, EnrolmentRule(clusters=("prod",), policy=Policy.ALWAYS))
@@ -133,3 +133,90 @@ def test_later_inventory_counts_without_tags_and_clusters() -> None:
     assert cache.checked(later, {}) is later
     assert cache.checked(unread, {}) is unread
     assert EnrolmentCache(RULES).checked(unread, {}) is unread
+
+
+# Tags that look lost.
+
+ENROLLS_NOBODY: tuple[EnrolmentRule, ...] = ()
+
+
+def tagged(count: int) -> Inventory:
+    """Return an inventory of five VMs, of which so many have a tag."""
+    tags = {number: frozenset({"recovery/never"}) for number in range(1, count + 1)}
+    return inventory([vm(number) for number in range(1, 6)], sources=dict(TABLES), tags=tags)
+
+
+@pytest.mark.parametrize(
+    ("rules", "before", "policy", "is_lost"),
+    [
+        (ENROLLS_NOBODY, 0, Policy.NO, False),
+        (ENROLLS_NOBODY, 2, Policy.NO, False),  # an operator may have removed them
+        (ENROLLS_NOBODY, 3, Policy.NO, True),
+        (RULES, 0, Policy.NO, False),
+        (RULES, 1, Policy.NO, True),  # a rule would enroll a VM that its tag forbade
+        (RULES, 1, Policy.ON_FAILURE, False),
+    ],
+)
+def test_answer_without_any_tag_counts_as_unread_where_it_looks_like_a_fault(
+    rules: tuple[EnrolmentRule, ...], before: int, policy: Policy, *, is_lost: bool
+) -> None:
+    cache, cases = EnrolmentCache(rules), {"u1": case(1, policy=policy)}
+    cache.checked(poll(tagged(before)), cases)
+    cache.enrolments(tagged(before), {})
+
+    found = cache.checked(poll(tagged(0)), cases)
+
+    assert found.inventory is not None
+    assert (found.inventory.tags is None) is is_lost
+    assert (f"{before} VM" in cache.problem) is is_lost
+
+
+@pytest.mark.parametrize("tags_before", [0, 5])
+def test_first_or_accepted_answer_without_any_tag_is_believed(tags_before: int) -> None:
+    cache, cases = EnrolmentCache(RULES), {"u1": case(1, policy=Policy.NO)}
+    if tags_before:
+        cache.enrolments(tagged(tags_before), {})
+        cache.accept()
+
+    assert cache.checked(poll(tagged(0)), cases).inventory == tagged(0)
+
+
+# Rules that change.
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "waits"), [(RULES, CLUSTER_RULES, True), (CLUSTER_RULES, RULES, False)]
+)
+def test_changed_rules_need_the_clusters_that_they_name(
+    before: tuple[EnrolmentRule, ...], after: tuple[EnrolmentRule, ...], *, waits: bool
+) -> None:
+    cache = EnrolmentCache(before)
+    cache.enrolments(shown(), CURRENT)
+    assert cache.names_clusters is not waits
+
+    cache.use(after)
+
+    assert cache.names_clusters is waits
+    assert cache.problem
+    no_clusters = replace(shown(), clusters={})
+    assert (cache.checked(poll(no_clusters), {}).inventory is None) is waits
+    assert bool(cache.clusters_problem) is waits
+    assert (cache.enrolments(no_clusters, CURRENT) is CURRENT) is waits
+
+
+# VMs whose configuration cannot be read.
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "uuids"),
+    [(frozenset({"name"}), {"u1", "u2"}), (frozenset({"uuid"}), {"u1", "u2", "u9"})],
+)
+def test_vm_that_cannot_be_read_stays_enrolled_as_it_was(
+    unreadable: frozenset[str], uuids: set[str]
+) -> None:
+    current = {"u1": ENROLLED, "u9": ENROLLED}
+    unread = [VM(config(number, unreadable=unreadable), row(number)) for number in (1, 2)]
+
+    found = enrol_all(inventory(unread), RULES, current)
+
+    assert found == {"u2": NOT_ENROLLED} | dict.fromkeys(uuids - {"u2"}, ENROLLED)
