@@ -100,7 +100,7 @@ bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 siege: $(DEV) ## Attack the web server of a daemon and print what holds
 	@$(BIN)/python -m tests.siege $(ARGS)
 
-chaos: $(DEV) ## Play random faults against three replicas and PostgreSQL; ARGS="--rounds 200"
+chaos: $(DEV) ## Play random faults and partitions against three replicas and PostgreSQL; ARGS="--rounds 200"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
@@ -195,13 +195,14 @@ $(UV): | $(BIN)/python
 
 setup: $(DEV)
 
-# The Debian packages have the names of their programs.
+# The Debian packages have the names of their programs, but iproute2.
 PROGRAMS := openssl prometheus prometheus-alertmanager chromium postgresql
 programs:
 	@missing=; for program in $(PROGRAMS); do \
 	    command -v $$program || ls /usr/lib/$$program/*/bin/postgres || \
 	        missing="$$missing $$program"; \
 	done >/dev/null 2>&1; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	test -z "$$missing" || $(call apt-install,$$missing) || \
 	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
 

@@ -1,4 +1,4 @@
-"""Runs Debian's PostgreSQL for tests, on a Unix socket in a directory of its own."""
+"""Runs Debian's PostgreSQL for tests: on a Unix socket in a directory of its own, or on TCP."""
 
 import itertools
 import os
@@ -25,9 +25,8 @@ GUARDED = "guarded"
 PASSWORD = "päss word"
 NOBODY = 65534
 """PostgreSQL refuses to run as root."""
-AUTHENTICATION = f"local all {GUARDED} scram-sha-256\nlocal all all trust\n"
+AUTHENTICATION = f"local all {GUARDED} scram-sha-256\nlocal all all trust\nhost all all all trust\n"
 SETTINGS = {
-    "listen_addresses": "",
     "shared_buffers": "16MB",
     "max_connections": "40",
     "wal_level": "minimal",  # fsync stays on: the journal refuses a server without it
@@ -43,11 +42,13 @@ class Postgres:
 
     Args:
         folder: For its data and its socket.
+        address: Where it listens too, and is used; empty for the socket alone.
 
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "") -> None:
         self.folder = folder
+        self.address = address
         self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
         self._programs = _programs()
@@ -65,7 +66,8 @@ class Postgres:
 
     def start(self, **settings: str) -> None:
         """Start the server and wait until it accepts connections."""
-        options = [f"-c{name}={value}" for name, value in {**SETTINGS, **settings}.items()]
+        settings = {**SETTINGS, "listen_addresses": self.address, **settings}
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.data, "-k", self.folder, *options],
@@ -87,7 +89,7 @@ class Postgres:
             self._process.wait()
 
     def url(self, database: str, user: str = USER) -> str:
-        return f"postgresql://{user}@/{database}?host={quote(str(self.folder))}"
+        return f"postgresql://{user}@/{database}?host={quote(self.address or str(self.folder))}"
 
     async def execute(self, *statements: str, database: str = "postgres") -> Sequence[Any]:
         """Execute *statements* as the superuser; return the rows of the last one."""
@@ -126,11 +128,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """Run a server with the users `USER` and `GUARDED`."""
+def postgres_server(address: str = "") -> Iterator[Postgres]:
+    """Run a server with the users `USER` and `GUARDED`; `Postgres` has the argument."""
     folder = Path(tempfile.mkdtemp(prefix="vergewatch-postgres-"))  # a socket's path must be short
     try:
-        server = Postgres(folder)
+        server = Postgres(folder, address)
         server.start()
         try:
             server.execute_now(

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.chaos import play
-from tests.postgres import postgres_server
 
 
 def main() -> None:
@@ -15,8 +14,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with postgres_server() as postgres, tempfile.TemporaryDirectory() as folder:
-        playing = play(Path(folder), postgres, rounds=given.rounds, seed=given.seed, told=print)
+    with tempfile.TemporaryDirectory() as folder:
+        playing = play(Path(folder), rounds=given.rounds, seed=given.seed, told=print)
         print(asyncio.run(playing))  # noqa: T201
 
 

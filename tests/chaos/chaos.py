@@ -3,15 +3,17 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from exporter.simulator.api.faults import ACTIONS
 from tests.daemon_process import REAL_TIME
-from tests.postgres import Postgres, backends
+from tests.network import Peer, network, unavailable
+from tests.postgres import Postgres, backends, postgres_server
 from tests.recovery.crash_runner import EndAt, Ending
 from tests.recovery.fork_server import fork_server
 from tests.recovery.replica_scene import LIMITS, Replica, Scene, scene
@@ -50,6 +52,7 @@ class Chaos:
         self.stage = stage
         self.postgres = postgres
         self.random = Random(seed)
+        self.faults = FAULTS if stage.network is None else {**FAULTS, **PARTITIONS}
         self.running: dict[str, Replica] = {}
         self._stopped: set[str] = set()
         self._ended: set[str] = set()
@@ -93,9 +96,9 @@ class Chaos:
             self.stage.system.world.crash(vm)
         for _ in range(self.random.randint(1, 3)):
             await REAL_TIME.sleep(self.random.uniform(0.0, 3.0))
-            fault = self.random.choice(list(FAULTS))
+            fault = self.random.choice(list(self.faults))
             self.result.faults[fault] += 1
-            await FAULTS[fault](self)
+            await self.faults[fault](self)
         await self._mend()
         began = REAL_TIME.monotonic()
         for vm in crashed:
@@ -178,14 +181,24 @@ class Chaos:
             "hang", path=ACTIONS, times=1, after=self.random.random() < 0.5
         )
 
+    async def cut_off(self, peers: Collection[Peer]) -> None:
+        assert self.stage.network is not None
+        name = self._any()
+        self.stage.network.cut(name, *peers)
+        if self.random.random() < 0.5:
+            await REAL_TIME.sleep(self.random.uniform(0.0, 20.0))
+            self.stage.network.heal(name, *peers)
+
     def _any(self) -> str:
         """Return a replica's name: more often that of the leader."""
         leaders = [name for name, one in self.running.items() if one.leads]
         return self.random.choice(leaders if leaders and self.random.random() < 0.7 else NAMES)
 
     async def _mend(self) -> None:
-        """Let the stopped go on, and start those that ended."""
+        """Let the stopped go on, join the network again, and start those that ended."""
         self.stage.system.faults.clear()
+        if self.stage.network is not None:
+            self.stage.network.heal_all()
         for name in self._stopped:
             self.running[name].send(signal.SIGCONT)
         for name in self._ended:
@@ -205,11 +218,33 @@ FAULTS: Mapping[str, Fault] = {
     "slow answers": Chaos.slow_answers,
     "lost answers": Chaos.lost_answers,
 }
+PARTITIONS: Mapping[str, Fault] = {
+    "partition from PostgreSQL": partial(Chaos.cut_off, peers=(Peer.POSTGRESQL,)),
+    "partition from VergeOS": partial(Chaos.cut_off, peers=(Peer.VERGEOS,)),
+    "partition from both": partial(Chaos.cut_off, peers=(Peer.POSTGRESQL, Peer.VERGEOS)),
+}
+"""Where the machine allows a network of its own."""
+
+
+@asynccontextmanager
+async def replicas(
+    folder: Path, *, vms: int = VMS, fenced: bool = True
+) -> AsyncIterator[tuple[Scene, Postgres]]:
+    """Provide a scene in a network of its own, where the machine allows one."""
+    with (
+        nullcontext() if unavailable() else network() as own_network,
+        postgres_server(Peer.POSTGRESQL.address if own_network else "") as postgres,
+    ):
+        place = postgres.new_database()
+        async with (
+            fork_server() as server,
+            scene(folder, server, place, vms=vms, fenced=fenced, network=own_network) as stage,
+        ):
+            yield stage, postgres
 
 
 async def play(
     folder: Path,
-    postgres: Postgres,
     *,
     rounds: int,
     seed: int,
@@ -217,10 +252,9 @@ async def play(
     fenced: bool = True,
 ) -> Result:
     """Play so many rounds; raise `AssertionError` where something does not hold."""
-    async with (
-        fork_server() as server,
-        scene(folder, server, postgres.new_database(), vms=VMS, fenced=fenced) as stage,
-    ):
+    async with replicas(folder, fenced=fenced) as (stage, postgres):
+        if stage.network is None:
+            told(f"without partitions, which this machine does not allow: {unavailable()}")
         chaos = Chaos(stage, postgres, seed)
         await chaos.begin()
         await chaos.suspend_leader()

@@ -36,6 +36,7 @@ from exporter.daemon import app, replica
 from exporter.journal import lease
 from exporter.recovery import leadership
 from exporter.recovery.act import executor
+from tests.network import enter
 
 PR_SET_PDEATHSIG = 1
 
@@ -77,6 +78,8 @@ class StartRequest:
     """Ending many times shorter the lease and all that goes with it are."""
     fenced: bool = True
     """False for a mutant that writes to the journal although another replica leads."""
+    namespace: str = ""
+    """The path of its network namespace; empty for that of the fork server."""
 
     @classmethod
     def read(cls, line: str) -> "StartRequest":
@@ -172,6 +175,8 @@ def run_daemon(command: StartRequest) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
+        if command.namespace:
+            enter(command.namespace)
         settings = load(Path(command.config))
         logs.configure(settings.log.level, settings.log.format)
         shorten_lease_times(command.speedup)

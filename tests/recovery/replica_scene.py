@@ -16,6 +16,7 @@ from exporter.simulator import Simulator
 from exporter.simulator.api.faults import ACTIONS
 from exporter.simulator.world.machines import VM
 from tests.daemon_process import REAL_TIME
+from tests.network import Network, Peer
 from tests.recovery.crash_runner import EndAt, StartRequest
 from tests.recovery.enrolled_world import enrolled_world
 from tests.recovery.fork_server import DaemonProcess, ForkServer
@@ -97,8 +98,10 @@ class Scene:
         *,
         speedup: float = SPEEDUP,
         fenced: bool = True,
+        network: Network | None = None,
     ) -> None:
         self.folder = folder
+        self.network = network
         self.speedup = speedup
         self.fenced = fenced
         self.place = place
@@ -124,9 +127,15 @@ class Scene:
         state.mkdir(exist_ok=True)
         number = sum(one.name == name for one in self.replicas)
         log = state / f"log-{number}"
+        namespace = self.network.namespace(name) if self.network else ""
         (state / "vergewatch.yaml").write_text(json.dumps(self._settings(name, url)))
         request = StartRequest(
-            str(state / "vergewatch.yaml"), str(log), end_at, self.speedup, self.fenced
+            str(state / "vergewatch.yaml"),
+            str(log),
+            end_at,
+            self.speedup,
+            self.fenced,
+            namespace,
         )
         replica = Replica(name, await self._server.start(request), log)
         self.replicas.append(replica)
@@ -174,12 +183,13 @@ class Scene:
             replica.send(signal.SIGKILL)
 
     def _settings(self, name: str, url: str) -> Mapping[str, Any]:
+        address = self.network.address(name) if self.network else "127.0.0.1"
         return {
             "url": url or self.system.url,
             "api_key": self.system.api_key,
             "poll": {"fast_seconds": 0.5, "slow_seconds": 60, "stale_after_polls": 40},
             "api": {"requests_per_hour": 1_000_000, "spacing_seconds": 0, "timeout_seconds": 3},
-            "web": {"listen_address": "127.0.0.1:0"},
+            "web": {"listen_address": f"{address}:0"},
             "log": {"format": "json"},
             "journal": {"url": self.place.url, "replica": name},
             "recovery": {
@@ -201,12 +211,22 @@ async def scene(
     vms: int = 3,
     speedup: float = SPEEDUP,
     fenced: bool = True,
+    network: Network | None = None,
 ) -> AsyncIterator[Scene]:
-    """Simulate a system; end every replica at the end; `StartRequest` has the other arguments."""
+    """
+    Simulate a system; end every replica at the end; `StartRequest` has the other arguments.
+
+    Args:
+        network: For the replicas; *server* and *place* are in the namespace of its peers.
+
+    """
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - in a test, and short
     world = enrolled_world(vms + 1)
-    async with Simulator(world=world, clock=REAL_TIME, burst_limit=None) as system:
-        stage = Scene(folder, server, place, system, speedup=speedup, fenced=fenced)
+    host = Peer.VERGEOS.address if network else "127.0.0.1"
+    async with Simulator(world=world, clock=REAL_TIME, host=host, burst_limit=None) as system:
+        stage = Scene(
+            folder, server, place, system, speedup=speedup, fenced=fenced, network=network
+        )
         try:
             yield stage
         finally:
