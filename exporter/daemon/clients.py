@@ -1,6 +1,8 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
+import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.refusals import RefusalMemory, RefusalStore
-from exporter.vergeos.transport import Limits, Meter, Transport
+from exporter.vergeos.transport import PROMPT_SECONDS, Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
 
@@ -130,6 +132,7 @@ def make_session(
         proxies: Chooses the proxy of each request; ``None`` for no proxy.
         keeps_connections: Whether to reuse connections. A reused connection that the server has
             closed loses the request, which is not acceptable for one that must not be repeated.
+            A connection that is not reused delivers within `PROMPT_SECONDS`, or not at all.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -148,7 +151,11 @@ def _make_session(
     *,
     keeps_connections: bool = True,
 ) -> aiohttp.ClientSession:
-    kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
+    kept = (
+        {"keepalive_timeout": 75.0}
+        if keeps_connections
+        else {"force_close": True, "socket_factory": _prompt_socket}
+    )
     session = http.make_session(
         verified_by, connect_seconds=CONNECT_SECONDS, proxies=proxies, limit=2, **kept
     )
@@ -156,6 +163,20 @@ def _make_session(
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001
     return session
+
+
+def _prompt_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """
+    Return a socket for a request that must arrive at once or never.
+
+    The kernel repeats what the network lost for minutes, even if the process has closed the socket
+    or has ended. The action would then arrive after another decision.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PROMPT_SECONDS * 1000))
+    return made
 
 
 def credential_source(system: SystemSettings, *, acts: bool) -> CredentialSource:

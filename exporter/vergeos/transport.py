@@ -22,6 +22,8 @@ from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.http_errors import check_status, secrets_of
 
 TOKENS_PATH = "/api/sys/tokens"
+PROMPT_SECONDS = 5.0
+"""To send a request that acts; the decision for it is outdated later."""
 
 
 class Limits(NamedTuple):
@@ -36,8 +38,7 @@ class Limits(NamedTuple):
     """Pause after a 401; VergeOS locks accounts for 900 s, and requests meanwhile prolong that."""
     action_timeout_seconds: float = 30.0
     """For the answer to a request that acts."""
-    prompt_seconds: float = 5.0
-    """To send a request that acts; the decision for it is outdated later."""
+    prompt_seconds: float = PROMPT_SECONDS
 
 
 class Meter(Protocol):

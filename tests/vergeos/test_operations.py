@@ -1,6 +1,7 @@
 """Operations on a simulated VergeOS: logs, current rows and actions."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
+from exporter.daemon import clients
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import (
     AbsentError,
@@ -39,6 +41,7 @@ from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, reply_of
 from tests.fakes import START, FakeClock
+from tests.network import Peer, inside, network, unavailable
 from tests.vergeos.scripted import Answer, Scripted, respond, serving
 
 ACTIONS = "/api/v4/vm_actions"
@@ -1146,3 +1149,40 @@ async def test_connection_closed_before_the_first_byte_means_not_sent() -> None:
         answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, wait)
 
     assert answer.reply is Reply.NOT_SENT
+
+
+async def test_action_that_vanishes_in_the_network_does_not_arrive_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    monkeypatch.setattr(clients, "PROMPT_SECONDS", 0.5)
+    with network() as links:
+        with inside(links.namespace("vergeos")):
+            listening = socket.create_server((links.address("vergeos"), 0))
+        host, port = listening.getsockname()
+        async with make_session(TLSSettings(), keeps_connections=False) as session:
+            settings = ResolvedSystem(
+                SystemSettings(url=f"http://{host}:{port}", api_key=SecretStr("the-key")),
+                PollSettings(),
+                APISettings(),
+            )
+            clock = FakeClock(hurried=True)
+            actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+            transport = actor._transport
+            transport.limits = transport.limits._replace(action_timeout_seconds=2.5)
+
+            async def cut() -> str:
+                links.cut("vergeos", Peer.OPERATOR)
+                return ""
+
+            answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, cut)
+            links.heal("vergeos", Peer.OPERATOR)
+            # Without a limit, the kernel repeats it 1.4 s and 3 s after the first time.
+            await SystemClock().sleep(2.0)
+
+        assert answer.reply is Reply.LOST
+        with listening, listening.accept()[0] as connection:
+            connection.setblocking(False)  # noqa: FBT003 - it takes no keyword
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
