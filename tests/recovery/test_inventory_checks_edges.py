@@ -195,6 +195,28 @@ def test_words_that_occur_more_than_once_are_found(words: tuple[str, ...], found
 
 
 @pytest.mark.parametrize(
+    ("had_before", "enrolled", "known"),
+    [(True, {}, True), (False, {"u1": 1}, True), (False, {}, False)],
+)
+def test_vm_whose_uuid_cannot_be_read_is_the_one_that_had_its_key(
+    *, had_before: bool, enrolled: Mapping[str, int], known: bool
+) -> None:
+    vms = [vm(number) for number in range(1, 6)]
+    before = check_inventory(poll(inventory(vms)), None, LIMITS, enrolled={})
+    assert isinstance(before, CheckedInventory)
+    unread = VM(config(1, uuid="", unreadable=frozenset({"uuid"})), row(1))
+    last = before if had_before else None
+
+    found = check_inventory(
+        poll(inventory([unread, *vms[1:]]), at=EVERY), last, LIMITS, enrolled=enrolled
+    )
+
+    assert isinstance(found, CheckedInventory)
+    assert ("u1" in found.vms) is known
+    assert not known or found.vms["u1"].status is None
+
+
+@pytest.mark.parametrize(
     ("enrolled", "before", "kept"),
     [
         ({"u1": 1}, None, 1),
