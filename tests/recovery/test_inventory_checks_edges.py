@@ -443,6 +443,23 @@ def test_vm_is_what_its_row_says_if_it_is_listed_eligible_and_has_one(
 
 
 @pytest.mark.parametrize(
+    ("unreadable", "has_status", "expected"),
+    [
+        (frozenset({"uuid"}), False, ObservedState.GONE),  # perhaps it is another one
+        (frozenset({"uuid"}), True, ObservedState.INELIGIBLE),
+        (frozenset({"cpu_cores"}), False, ObservedState.INELIGIBLE),
+        (frozenset(), False, ObservedState.INELIGIBLE),
+    ],
+)
+def test_vm_that_was_not_seen_is_gone_even_if_what_is_left_of_it_is_ineligible(
+    unreadable: frozenset[str], expected: ObservedState, *, has_status: bool
+) -> None:
+    disabled = config(1, enabled=False, unreadable=unreadable)
+
+    assert classify(VM(disabled, row(1) if has_status else None), ENROLLED) is expected
+
+
+@pytest.mark.parametrize(
     ("fields", "enrolment", "eligible"),
     [
         ({}, ENROLLED, True),
