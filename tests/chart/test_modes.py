@@ -67,6 +67,16 @@ def test_replicas_are_on_different_nodes_and_not_evicted_together() -> None:
     assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
 
 
+def test_upgrade_waits_between_replicas_as_the_values_say_and_fails_later() -> None:
+    deployment = one(rendered_with("postgres-replicas", "minReadySeconds=600"), "Deployment")[
+        "spec"
+    ]
+    assert deployment["minReadySeconds"] == 600
+    # The API server refuses a deadline that is not later.
+    assert deployment["progressDeadlineSeconds"] == 1200
+    assert one(rendered_with("postgres-replicas"), "Deployment")["spec"]["minReadySeconds"] == 0
+
+
 def test_affinity_of_the_values_replaces_that_of_the_chart() -> None:
     affinity = pod_of(rendered_with("postgres-affinity"))["affinity"]
     assert list(affinity["podAntiAffinity"]) == ["preferredDuringSchedulingIgnoredDuringExecution"]
