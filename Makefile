@@ -20,7 +20,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test pythons systemd coverage check bench siege chaos fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm kubernetes
+.PHONY: help demo test pythons systemd coverage check bench siege chaos upgrade fuzz fuzz-answers replay noise mutants dashboards previews static image release lock docs clean setup programs helm kubernetes
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -102,6 +102,9 @@ siege: $(DEV) ## Attack the web server of a daemon and print what holds
 
 chaos: $(DEV) ## Play random faults and partitions against three replicas and PostgreSQL; ARGS="--rounds 200"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+upgrade: $(DEV) ## Upgrade the daemon of an earlier commit, and replicas of it; ARGS="--from COMMIT"
+	@$(BIN)/python -m tests.upgrade $(ARGS)
 
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)

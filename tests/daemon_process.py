@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -152,9 +153,16 @@ def _is_polled(page: Page, labels: Mapping[str, str]) -> bool:
 
 @asynccontextmanager
 async def running(
-    env: Mapping[str, str], *args: str, files: int | None = None
+    env: Mapping[str, str], *args: str, files: int | None = None, code: Path | None = None
 ) -> AsyncIterator[Daemon]:
-    """Run ``vergewatch run`` with *env* on a free port, with at most *files* open files."""
+    """
+    Run ``vergewatch run`` with *env* on a free port.
+
+    Args:
+        files: How many files it may open.
+        code: The directory of another version of the package. Default: the present version.
+
+    """
     bare = {
         name: value
         for name, value in os.environ.items()
@@ -162,10 +170,13 @@ async def running(
     }
     limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files is not None else ()
     state = TemporaryDirectory()  # what another daemon remembered is not for this one
+    if code is not None:
+        bare["PYTHONPATH"] = str(code)
     process = await asyncio.create_subprocess_exec(
         *limited,
         *(sys.executable, "-m", "exporter", "run", "--log.format", "json"),
         *("--web.listen-address", "127.0.0.1:0", *args),
+        cwd=code,
         env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **env},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
