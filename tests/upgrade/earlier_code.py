@@ -24,8 +24,17 @@ class MissingError(Exception):
 
 
 def short_name(commit: str) -> str:
-    """Return the abbreviated name of *commit*."""
-    return _git("rev-parse", "--short", f"{commit}^{{commit}}").decode().strip()
+    """
+    Return the abbreviated name of *commit*.
+
+    Raises:
+        MissingError: There is no such commit.
+
+    """
+    try:
+        return _git("log", "-1", "--format=%h", commit, "--").decode().strip()
+    except MissingError as error:
+        raise MissingError(f"{error}. Is this a clone with its history?") from None
 
 
 def has_replicas(commit: str) -> bool:
@@ -94,5 +103,5 @@ def _git(*args: str) -> bytes:
         raise MissingError("git is missing, which has the earlier code") from None
     except subprocess.CalledProcessError as error:
         problem = error.stderr.decode().strip().splitlines()[-1]
-        raise MissingError(f"git {args[0]}: {problem}; is this a clone with its history?") from None
+        raise MissingError(f"git {args[0]}: {problem}") from None
     return done.stdout
