@@ -763,15 +763,15 @@ def test_two_rejected_inventories_degrade_and_five_accepted_ones_recover() -> No
 
     health = twice
     for number in range(1, 6):
-        health = after_valid(health, LIMITS, at=20.0 * number, gap_seconds=20.0)
+        health = after_valid(health, LIMITS, at=20.0 * number, gap_seconds=20.0, every_seconds=20.0)
         assert bool(health.degraded_by) is (number < 5)
 
 
 def test_gap_of_more_than_60_seconds_starts_a_warm_up() -> None:
     health = Health(last_valid_at=10.0, polls=50)
 
-    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.0).polls == 51
-    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.1).polls == 1
+    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.0, every_seconds=20.0).polls == 51
+    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.1, every_seconds=20.0).polls == 1
 
 
 def test_warm_up_ends_after_600_seconds_and_ten_inventories() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exporter.polling.key_share import STANDBY_SECONDS
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm, warm_up
 from exporter.recovery.observe.inventory_checks import RejectedInventory
@@ -37,7 +38,7 @@ def test_warm_up_counts_from_its_beginning_and_keeps_what_is_wrong() -> None:
 def test_valid_inventory_counts_and_ends_the_problem() -> None:
     before = replace(BEFORE, invalid_in_a_row=2)
 
-    after = after_valid(before, LIMITS, at=1000.0, gap_seconds=20.0)
+    after = after_valid(before, LIMITS, at=1000.0, gap_seconds=20.0, every_seconds=20.0)
 
     assert after == replace(
         BEFORE, polls=5, valid_in_a_row=2, invalid_in_a_row=0, last_valid_at=1000.0, problem=None
@@ -50,7 +51,10 @@ def test_degraded_polling_is_well_after_enough_valid_inventories(
 ) -> None:
     before = replace(BEFORE, valid_in_a_row=valid)
 
-    assert after_valid(before, LIMITS, at=1000.0, gap_seconds=20.0).degraded_by == degraded_by
+    assert (
+        after_valid(before, LIMITS, at=1000.0, gap_seconds=20.0, every_seconds=20.0).degraded_by
+        == degraded_by
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,9 @@ def test_first_rejected_inventory_leaves_degraded_what_is() -> None:
 def test_time_in_which_nothing_was_seen_is_followed_by_a_warm_up(
     fields: dict[str, Any], gap: float, warm_since: float
 ) -> None:
-    after = after_valid(replace(BEFORE, **fields), LIMITS, at=1000.0, gap_seconds=gap)
+    after = after_valid(
+        replace(BEFORE, **fields), LIMITS, at=1000.0, gap_seconds=gap, every_seconds=20.0
+    )
 
     begins = warm_since == 1000.0
     assert (after.warm_since, after.polls) == (warm_since, 1 if begins else 5)
@@ -105,3 +111,14 @@ def test_polling_is_warm_after_enough_time_and_enough_inventories(
     limits = Limits(warmup_seconds=600, warmup_polls=10)
 
     assert is_warm(health, limits, at=400.0 + seconds) is warm
+
+
+@pytest.mark.parametrize(("gap_seconds", "polls"), [(60.1, 5), (120.0, 5), (120.1, 1)])
+def test_standby_that_polls_once_a_minute_warms_up_only_after_a_poll_that_is_missing(
+    gap_seconds: float, polls: int
+) -> None:
+    after = after_valid(
+        BEFORE, LIMITS, at=1000.0, gap_seconds=gap_seconds, every_seconds=STANDBY_SECONDS
+    )
+
+    assert after.polls == polls

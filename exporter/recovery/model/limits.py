@@ -93,7 +93,7 @@ class Limits:
     stable_after_polls: PositiveInt = 5
     """Consecutive valid inventories that end the degraded state."""
     outage_seconds: PositiveFloat = 60
-    """A longer time without a valid inventory is followed by a warm-up."""
+    """A longer time, of at least two polls, without a valid inventory is followed by a warm-up."""
     max_per_hour: PositiveInt = 3
     """Restart budget of a VM per hour; a VM that exceeds it is quarantined."""
     max_per_day: PositiveInt = 6

@@ -28,17 +28,20 @@ def warm_up(health: Health, because: str, *, at: float) -> Health:
     return msgspec.structs.replace(health, warm_since=at, warm_because=because, polls=0)
 
 
-def after_valid(health: Health, limits: Limits, *, at: float, gap_seconds: float) -> Health:
+def after_valid(
+    health: Health, limits: Limits, *, at: float, gap_seconds: float, every_seconds: float
+) -> Health:
     """
     Return the health after a valid inventory.
 
     Args:
         gap_seconds: How long ago the one before was.
+        every_seconds: The interval of the polls; that of a standby may be as long as an outage.
 
     """
     if health.last_valid_at is None:  # until now this process has seen nothing at all
         gap_seconds = at - health.warm_since
-    if gap_seconds > limits.outage_seconds:
+    if gap_seconds > max(limits.outage_seconds, 2 * every_seconds):
         health = warm_up(health, f"nothing was seen for {gap_seconds:.0f} s", at=at)
     in_a_row = health.valid_in_a_row + 1
     healed = in_a_row >= limits.stable_after_polls

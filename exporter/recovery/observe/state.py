@@ -78,7 +78,13 @@ def advance(
     if isinstance(inventory, RejectedInventory):
         return state._replace(health=after_invalid(state.health, inventory, limits))
     moment = _moment(state, inventory)
-    health = after_valid(state.health, limits, at=inventory.at, gap_seconds=moment.gap_seconds)
+    health = after_valid(
+        state.health,
+        limits,
+        at=inventory.at,
+        gap_seconds=moment.gap_seconds,
+        every_seconds=poll.every_seconds,
+    )
     set_back = went_back(state.seen_clock, inventory.clock, limits)
     if set_back:
         known = {uuid: _undated(case) for uuid, case in known.items()}
