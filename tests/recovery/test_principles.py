@@ -131,7 +131,7 @@ def crash_that_is_logged_after_it() -> Play:
 
 
 def without_replacing_names(patch: Patch) -> None:
-    patch.setattr(log_evidence, "template", lambda text, _names: template(text, ()))
+    patch.setattr(log_evidence, "template", lambda text, *_names: template(text, ()))
 
 
 def crash_of_a_vm_named_off() -> Play:
