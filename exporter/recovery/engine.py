@@ -355,9 +355,12 @@ class Recovery:
         self._status_cache.clear()
 
     def _watch(self, poll: PollResult) -> None:
-        """Follow how well the system can be watched, while another replica leads."""
+        """
+        Follow how well the system can be watched, while another replica leads.
+
+        Enrolments do not matter to that: a standby that shares a key does not even read the tags.
+        """
         poll = poll._replace(asked_at=self._time.at(poll.asked_at))
-        poll = self._enrolment_cache.checked(poll, self.state.cases)
         before = self.state
         self.state = advance(before, poll, {}, self.setup.limits)
         _count(self.state.health, before.health, self._meter)

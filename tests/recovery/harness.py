@@ -429,6 +429,8 @@ class Harness:
         self.api = Api(self.world, accounts, behavior or ApiBehavior())
         self.requests: list[Request] = []
         self.every = every
+        self.tables: Sequence[Table] = TABLES
+        """The tables that each poll reads."""
         self.platform_every = platform_every
         self._platform_read_at = float("-inf")
         self._platform_rows: dict[str, Any] = {}
@@ -519,7 +521,7 @@ class Harness:
         asked_at, time = self.clock.monotonic(), self.clock.now()
         rows: dict[str, Any] = {}
         skipped, problem = 0, ""
-        for table in TABLES:
+        for table in self.tables:
             query = {"fields": ",".join(table.fields)}
             if table.where:
                 query["filter"] = table.where

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.errors import JournalLostError, LimitReachedError
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Intent, Outcome
@@ -19,6 +20,7 @@ from tests.recovery.harness import (
     CONNECTED,
     EVERY,
     LIMITS,
+    TABLES,
     Harness,
     InMemoryJournal,
     LeadsInTurn,
@@ -76,6 +78,24 @@ def test_warm_replica_acts_soon_after_it_begins_to_lead() -> None:
     other.advance(120)
 
     assert [one.action for one in other.asked("web-01")] == ["poweron"]
+    assert readiness(other) is ReadinessState.ACTIVE
+
+
+def test_replica_with_a_shared_key_that_was_just_started_takes_over_warm() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads).warm()
+    other = standby(takes, leader)
+    other.tables, other.every = (VMS, MACHINE_STATUS), 60.0  # what such a standby reads
+    for number in range(int(LIMITS.warmup_polls * 60 / EVERY) + 1):
+        leader.clock.elapsed += EVERY
+        leader.poll()
+        if number % 3 == 0:
+            other.poll()
+    leads.lose()
+    takes.take(2)
+    other.tables, other.every = TABLES, EVERY
+    other.advance(EVERY)
+
     assert readiness(other) is ReadinessState.ACTIVE
 
 
