@@ -19,7 +19,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # which imports no command
         sys.stdout.write(f"vergewatch {__version__}\n")
         return
-    # After the handlers. Without options, the daemon needs no parser, which takes 4 MiB.
+    # After the handlers. Without options, the daemon needs no parser, which takes 2 MiB.
     if sys.argv[1:] == ["run"]:
         from exporter.cli.run import main as run  # noqa: PLC0415
     else:

@@ -3,6 +3,7 @@
 import pytest
 
 from exporter.recovery.pauses import BETWEEN_PAUSES, with_pauses
+from tests.recovery.harness import Harness
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,16 @@ def test_others_run_after_every_few_items(count: int, pauses: int) -> None:
     steps = work().__await__()
     assert sum(1 for _ in steps) == pauses
     assert seen == list(range(count))
+
+
+@pytest.mark.parametrize("work", ["diagnosed", "explained"])
+def test_others_run_while_many_vms_that_are_down_are_judged(work: str) -> None:
+    harness = Harness(vms=40).warm()
+    for name in harness.names[: 2 * BETWEEN_PAUSES]:
+        harness.world.crash(name)
+    harness.advance(20)
+    recovery = harness.recovery
+
+    steps = getattr(recovery._diagnoser, work)(recovery.state).__await__()
+
+    assert sum(1 for _ in steps) >= 2
