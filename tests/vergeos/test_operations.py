@@ -1063,6 +1063,13 @@ async def test_last_check_that_forbids_an_action_leaves_it_unsent() -> None:
         assert here.counted()["vm_actions", "not_sent"] == 1
 
 
+def actor_of(url: str, session: aiohttp.ClientSession, clock: FakeClock) -> VergeOSClient:
+    """Return a client of the system at *url* that acts."""
+    system = SystemSettings(url=url, api_key=SecretStr("the-key"))
+    settings = ResolvedSystem(system, PollSettings(), APISettings())
+    return connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+
+
 async def test_last_check_runs_on_an_established_connection_before_the_first_byte() -> None:
     received = bytearray()
     connected = asyncio.Event()
@@ -1077,13 +1084,8 @@ async def test_last_check_runs_on_an_established_connection_before_the_first_byt
     server = await asyncio.start_server(receive, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, make_session(TLSSettings(), keeps_connections=False) as session:
-        settings = ResolvedSystem(
-            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
-            PollSettings(),
-            APISettings(),
-        )
         clock = FakeClock(hurried=True)
-        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+        actor = actor_of(f"http://127.0.0.1:{port}", session, clock)
 
         async def check() -> str:
             await asyncio.wait_for(connected.wait(), 5)
@@ -1134,13 +1136,8 @@ async def test_connection_closed_before_the_first_byte_means_not_sent() -> None:
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, make_session(TLSSettings(), keeps_connections=False) as session:
-        settings = ResolvedSystem(
-            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
-            PollSettings(),
-            APISettings(),
-        )
         clock = FakeClock(hurried=True)
-        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+        actor = actor_of(f"http://127.0.0.1:{port}", session, clock)
 
         async def wait() -> str:
             await SystemClock().sleep(0.3)
@@ -1162,13 +1159,8 @@ async def test_action_that_vanishes_in_the_network_does_not_arrive_later(
             listening = socket.create_server((links.address("vergeos"), 0))
         host, port = listening.getsockname()
         async with make_session(TLSSettings(), keeps_connections=False) as session:
-            settings = ResolvedSystem(
-                SystemSettings(url=f"http://{host}:{port}", api_key=SecretStr("the-key")),
-                PollSettings(),
-                APISettings(),
-            )
             clock = FakeClock(hurried=True)
-            actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+            actor = actor_of(f"http://{host}:{port}", session, clock)
             transport = actor._transport
             transport.limits = transport.limits._replace(action_timeout_seconds=2.5)
 
