@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,7 @@ Raises ConfigError if the login cannot be read.
 
 def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLContext | bool:
     """
-    Return what verifies certificates: ``True`` for aiohttp's context, ``False`` to verify none.
-
-    aiohttp has one context with the certificates of the operating system. Every other one loads
-    them again, 1 MiB each.
+    Return what verifies certificates, ``False`` to verify none.
 
     Args:
         ca_file: Certificates (PEM) to trust in addition to the operating system's.
@@ -40,7 +38,7 @@ def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLC
     if not verify:
         return False
     if ca_file is None:
-        return True
+        return _context_of_the_system()
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
@@ -50,6 +48,12 @@ def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLC
         text = f"{ca_file} cannot be read: {error.strerror}"
         raise ConfigError(f"{section}.ca_file: {text}") from None
     return context
+
+
+@cache
+def _context_of_the_system() -> ssl.SSLContext:
+    """Return the one context with the certificates of the operating system: each is 1 MiB."""
+    return ssl.create_default_context()
 
 
 class FollowingContext(ssl.SSLContext):

@@ -51,9 +51,13 @@ def _behind_proxy(url: str, proxy: str, error: VergeOSError) -> str:
 
 
 async def _speaks_tls(url: str) -> bool:
+    return await _handshake(url, _unverified()) is None
+
+
+def _unverified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return await _handshake(url, context) is None
+    return context
 
 
 async def _tls_problem(resolved: ResolvedSystem) -> str | None:
@@ -61,9 +65,7 @@ async def _tls_problem(resolved: ResolvedSystem) -> str | None:
     system, tls = resolved.system, resolved.system.tls
     context = ssl_context(tls.ca_file, verify=tls.verify, section="tls")
     if not isinstance(context, ssl.SSLContext):
-        context = ssl.create_default_context()
-        if not tls.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = _unverified()
     match await _handshake(system.url, context):
         case ssl.SSLCertVerificationError() as error if error.verify_code == WRONG_HOST:
             return (

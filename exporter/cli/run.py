@@ -37,6 +37,7 @@ def run_daemon(config: Path | None, options: Mapping[str, Any]) -> None:
 
     """
     _import_structlog_alone()
+    _import_aiohttp_without_certificates()
     import structlog
 
     from exporter import logs
@@ -66,3 +67,23 @@ def _import_structlog_alone() -> None:
 
     for name in unused:
         del sys.modules[name]
+
+
+def _import_aiohttp_without_certificates() -> None:
+    """
+    Import aiohttp without the certificates of the operating system.
+
+    aiohttp loads them twice, 1 MiB each, whether a server needs them or not. `exporter.http` loads
+    them once, for the first server that does. aiohttp's own contexts then trust no server.
+    """
+    places = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks for them
+    before = {name: os.environ.get(name) for name in places}
+    for name in places:
+        os.environ[name] = os.devnull
+    import aiohttp  # noqa: F401
+
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value

@@ -581,6 +581,27 @@ async def test_command_does_not_import_modules_it_does_not_use(
     assert (process.returncode, out.split()) == (0, [])
 
 
+async def test_daemon_loads_certificates_only_when_a_server_needs_them() -> None:
+    code = (
+        "import exporter.cli.run as r; r._import_aiohttp_without_certificates(); "
+        "import ssl; from aiohttp import connector; from exporter.http import ssl_context; "
+        "unused = (connector._SSL_CONTEXT_VERIFIED, connector._SSL_CONTEXT_UNVERIFIED); "
+        "used = ssl_context(None, verify=True, section='tls'); "
+        "print(*(one.cert_store_stats()['x509'] for one in (*unused, used)))"
+    )
+    bundle = ssl.get_default_verify_paths().cafile
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "SSL_CERT_FILE": str(bundle)},
+    )
+    out, _ = await process.communicate()
+
+    *unused, used = map(int, out.split())
+    assert unused == [0, 0]
+    assert used > 0
+
+
 @pytest.mark.parametrize("args", [["-h"], ["metrics"], ["settings"], ["explain", "grün"]])
 async def test_command_under_ascii_locale_prints_no_traceback(args: list[str]) -> None:
     _, out, err = await ran(

@@ -390,9 +390,9 @@ async def test_tls_certificate_of_the_system_is_verified(tmp_path: Path) -> None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     async with simulating(ssl_context=context) as system:
-        trusting = {**pointing_at(system), "VERGEWATCH_TLS__CA_FILE": str(certificate)}
-        async with running(trusting) as daemon:
-            await daemon.until_up()
+        for place in ("VERGEWATCH_TLS__CA_FILE", "SSL_CERT_FILE"):
+            async with running({**pointing_at(system), place: str(certificate)}) as daemon:
+                await daemon.until_up()
 
         async with running(pointing_at(system)) as daemon:
             await daemon.page_where(lambda page: bool(page.get("vergewatch_table_success")))

@@ -1,6 +1,7 @@
 """Tables read from a simulated VergeOS: at once, in pages, and with shared requests."""
 
 import gc
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -328,9 +329,12 @@ async def test_unusable_ca_file_of_prometheus_leaves_no_session_open(
 
 
 def test_certificates_of_the_operating_system_are_loaded_once() -> None:
-    trusts = [ssl_context(None, verify=True, section="tls") for _ in range(2)]
+    first, second = (ssl_context(None, verify=True, section="tls") for _ in range(2))
 
-    assert trusts == [True, True]  # aiohttp's own context
+    assert isinstance(first, ssl.SSLContext)
+    assert first is second
+    assert first.verify_mode is ssl.CERT_REQUIRED
+    assert first.check_hostname
 
 
 # Values and rows that cannot be read
