@@ -32,6 +32,9 @@ HASTE = {
 }
 """A day in the life of a daemon, in seconds."""
 
+OBSERVED = {"VERGEWATCH_LOG__FORMAT": "json", "VERGEWATCH_WEB__LISTEN_ADDRESS": "127.0.0.1:0"}
+"""What a test needs to follow it. Not as options: without any, the daemon imports less."""
+
 QUICK_MIGRATION = Timings(migration_per_gb=0.01, migration_at_most=0.1)
 
 REAL_TIME = SystemClock()
@@ -174,10 +177,9 @@ async def running(
         bare["PYTHONPATH"] = str(code)
     process = await asyncio.create_subprocess_exec(
         *limited,
-        *(sys.executable, "-m", "exporter", "run", "--log.format", "json"),
-        *("--web.listen-address", "127.0.0.1:0", *args),
+        *(sys.executable, "-m", "exporter", "run", *args),
         cwd=code,
-        env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **env},
+        env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **OBSERVED, **env},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
