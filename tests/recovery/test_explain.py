@@ -595,8 +595,11 @@ def test_vm_not_monitored_has_one_reason(config: dict[str, Any], reason: NotMoni
     assert not_monitored_because(configured(**config), NOT_ENROLLED, {"shared"}) == [reason]
 
 
-def test_vm_without_status_or_tags_is_not_monitored_for_both() -> None:
-    found = not_monitored_because(replace(vm(), status=None), None, frozenset())
+@pytest.mark.parametrize(
+    "unreadable", [replace(vm(), status=None), configured(enabled=None)], ids=["status", "enabled"]
+)
+def test_unreadable_vm_without_tags_is_not_monitored_for_both(unreadable: VM) -> None:
+    found = not_monitored_because(unreadable, None, frozenset())
     assert found == [NotMonitored.NO_STATUS, NotMonitored.NO_POLICY]
 
 
