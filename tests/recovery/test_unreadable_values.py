@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from exporter.model import VM
 from exporter.recovery.model.cases import Cause, ObservedState, Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.observe.readable_rows import OF_STATUS, OF_VM
+from exporter.recovery.observe.readable_rows import as_recorded
 from tests.recovery.harness import ENFORCE, Harness
+from tests.recovery.inventory_values import config, inventory, node, row, vm
 from tests.recovery.test_scenarios import ENOUGH, cause, on_different_nodes
 
 API = "/api/v4/"
@@ -20,6 +23,13 @@ ODD: dict[str, bytes] = {
     "half a surrogate": b'"\\ud800"',
     "Latin-1": b'"M\xfcnchen"',
 }
+
+OF_VM = (
+    *("cluster", "disable_powercycle", "enabled", "ha_group", "is_snapshot", "name"),
+    *("on_power_loss", "service", "uuid"),
+)
+OF_NODE = ("machine", "maintenance", "name")
+OF_STATUS = ("last_update", "node", "powerstate", "running", "started", "state", "status")
 
 Matches = Callable[[dict[str, Any]], bool]
 
@@ -53,7 +63,7 @@ def of_machine(harness: Harness, name: str) -> Matches:
 @pytest.mark.parametrize(
     ("field", "value"),
     # A service is a reference of any shape, and an empty list none.
-    [(field, value) for field in sorted(OF_VM) for value in ODD.values()
+    [(field, value) for field in OF_VM for value in ODD.values()
      if (field, value) != ("service", b"[]")],
     ids=repr,
 )  # fmt: skip
@@ -74,7 +84,7 @@ def test_vm_with_an_unreadable_configuration_is_not_started_and_others_are(
     assert harness.case(odd).observed is ObservedState.GONE
 
 
-@pytest.mark.parametrize("field", sorted(OF_STATUS))
+@pytest.mark.parametrize("field", OF_STATUS)
 @pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 def test_vm_with_an_unreadable_status_is_not_started_and_others_are(
     field: str, value: bytes
@@ -104,6 +114,25 @@ def test_unreadable_value_that_decides_nothing_prevents_no_start(table: str, fie
     harness.advance(ENOUGH)
 
     assert len(harness.asked("web-01")) == 1
+
+
+@pytest.mark.parametrize("field", OF_VM)
+def test_recorded_configuration_is_the_last_of_which_all_was_readable(field: str) -> None:
+    before = inventory([VM(config(1, modified_at=1.0), row(1))])
+    odd = config(1, modified_at=2.0, unreadable=frozenset({field}))
+
+    recorded = as_recorded(inventory([VM(odd, row(1))]), before)
+
+    assert recorded.vms == (VM(before.vms[0].config, None),)
+
+
+@pytest.mark.parametrize("field", OF_NODE)
+def test_node_with_an_unreadable_value_is_not_recorded(field: str) -> None:
+    odd = replace(node(1), unreadable=frozenset({field}))
+
+    recorded = as_recorded(inventory([vm(1)], nodes=[odd, node(2)]), None)
+
+    assert recorded.nodes.keys() == {2}
 
 
 @pytest.mark.parametrize("field", ["uuid", "name", "is_snapshot", "service"])
@@ -172,7 +201,7 @@ def test_tag_that_does_not_name_its_vm_prevents_the_start_of_that_vm_alone() -> 
     assert len(harness.asked("web-02")) == 1
 
 
-@pytest.mark.parametrize("field", ["name", "machine", "maintenance"])
+@pytest.mark.parametrize("field", OF_NODE)
 def test_vm_of_a_node_that_is_unreadable_is_not_started_and_others_are(field: str) -> None:
     harness = Harness().warm()
     odd, other = on_different_nodes(harness)[:2]
@@ -256,10 +285,10 @@ def spoil_logs(harness: Harness, field: str, about: str) -> None:
         if table not in newest:
             return body
         rows = json.loads(body)
-        for row in rows:
-            is_about = row.get("machine") == machine or row.get("object_name") == about
-            if row["$key"] > newest[table] and is_about:
-                row[field] = "ODD"
+        for one in rows:
+            is_about = one.get("machine") == machine or one.get("object_name") == about
+            if one["$key"] > newest[table] and is_about:
+                one[field] = "ODD"
         return json.dumps(rows).encode().replace(b'"ODD"', b'"\\ud800"')
 
     harness.line.spoil = spoiled
