@@ -13,6 +13,8 @@ from exporter.recovery.model.commands import Command, CommandKind, Lesson
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import NoRoom, SavedState
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.health import Health
+from exporter.recovery.observe.standby import carried_over
 from exporter.recovery.service import RecoveryService
 from tests.daemon_process import REAL_TIME
 from tests.fakes import START
@@ -130,6 +132,15 @@ def test_warm_up_after_a_hold_goes_on_where_another_replica_leads(kind: CommandK
     other.advance(EVERY)
 
     assert readiness(other) is ReadinessState.WARMING_UP
+
+
+def test_warm_up_that_began_with_the_end_of_a_hold_goes_on_where_another_replica_leads() -> None:
+    start = Harness().recovery.state
+    seen = start._replace(health=Health(warm_since=5.0, polls=3))
+
+    health = carried_over(start, seen, seconds=10.0, hold_ended_at=15.0).health
+
+    assert health == Health(warm_since=15.0, polls=3)
 
 
 def test_replica_that_lost_the_lead_forgets_what_it_was_about_to_do() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import VM
+from exporter.model import VM, Cluster
 from exporter.recovery.model.cases import Cause, ObservedState, Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.observe.readable_rows import as_recorded
@@ -133,6 +133,25 @@ def test_node_with_an_unreadable_value_is_not_recorded(field: str) -> None:
     recorded = as_recorded(inventory([vm(1)], nodes=[odd, node(2)]), None)
 
     assert recorded.nodes.keys() == {2}
+
+
+def test_unreadable_status_is_not_recorded() -> None:
+    odd = frozenset({"running"})
+    reported = inventory([vm(1, unreadable=odd)], nodes=[node(3, unreadable=odd)])
+
+    recorded = as_recorded(reported, None)
+
+    assert recorded.vms == (VM(config(1), None),)
+    assert recorded.nodes == {}
+
+
+def test_recorded_name_of_a_cluster_is_the_last_that_was_readable() -> None:
+    before = inventory(clusters=[Cluster(1, "east"), Cluster(2, "west")])
+    odd = Cluster(1, "", unreadable=frozenset({"name"}))
+
+    recorded = as_recorded(inventory(clusters=[odd, Cluster(2, "north")]), before)
+
+    assert recorded.clusters == {1: Cluster(1, "east"), 2: Cluster(2, "north")}
 
 
 @pytest.mark.parametrize("field", ["uuid", "name", "is_snapshot", "service"])
