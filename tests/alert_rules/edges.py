@@ -199,6 +199,28 @@ DOWN = (
     ),
     Case(
         "VergeVMDown",
+        "a stop that is found at the end of the wait ends it",
+        (
+            then(f'vergewatch_recovery_vm_state_info{{{VM},state="unknown"}}', "1x4 stale"),
+            then(f'vergewatch_recovery_vm_state_info{{{VM},state="stopped"}}', "_x5 1x20"),
+            running(0),
+        ),
+        silent=(4, 5, 6, 7, 20),
+    ),
+    Case(
+        "VergeVMDown",
+        "a stop was the last that a daemon that ended had found",
+        (
+            then(f'vergewatch_recovery_vm_state_info{{{instance("a", VM)},state="unknown"}}',
+                 "1x2 stale"),
+            then(f'vergewatch_recovery_vm_state_info{{{instance("b", VM)},state="stopped"}}',
+                 "_x3 1x1 stale"),
+            running(0),
+        ),
+        silent=(4, 5, 6, 7, 20),
+    ),
+    Case(
+        "VergeVMDown",
         "its description has the VM, its system and its recovery state",
         (state("held"), since(60), running(0)),
         {5: [OF_VM]},

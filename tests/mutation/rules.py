@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from tests.alert_rules.cases import all_cases
-from tests.alert_rules.promtool import Case, promtools, run, write
+from tests.alert_rules.promtool import ALERTS, Case, promtools, run, write
+from tests.alert_rules.promtool import rule_files as loaded_files
 from tests.mutation.mutant import Mutant
 from tools.alert_rules.files import rule_files
 
@@ -28,6 +29,8 @@ EXPRESSION_CHANGES = (
     (r'\w+=~?"[^"]*"(?=[,}])', 'no_such_label=""'),  # as without this matcher
 )
 """Patterns of PromQL and their replacement; without one, the opposite."""
+RECORDED = re.compile(r"\w+:\w+:\w+")
+"""The name of a recorded series."""
 
 
 def rule_mutants() -> Iterator[Mutant]:
@@ -63,11 +66,19 @@ def _rule_changes(rule: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, An
 
 def killed_by_cases(mutant: Mutant) -> str:
     """Return the alert whose cases fail with the rules of *mutant*, or an empty string."""
-    rule = mutant.before.partition(":")[0]
-    own = [case for case in _cases() if case.alert == rule]
-    if own and _fails(mutant, own):
+    rule = mutant.before.partition(": ")[0]
+    loading = [case for case in _cases() if mutant.file.name in loaded_files(case)]
+    own = [case for case in loading if rule in (case.alert, *_records_of(case))]
+    others = [case for case in loading if case not in own]
+    if _fails(mutant, own):
         return rule
-    return "all cases" if _fails(mutant, _cases()) else ""
+    return "other cases" if _fails(mutant, others) else ""
+
+
+def _records_of(case: Case) -> Iterator[str]:
+    """Yield the recorded series that the alert of *case* is about."""
+    if case.alert in ALERTS:
+        yield from RECORDED.findall(ALERTS[case.alert].expr)
 
 
 @cache
