@@ -5,8 +5,10 @@ Events are named ``noun.verb``; fields hold the values. Both are API: operators 
 """
 
 import logging
+import os
 import sys
-from typing import TextIO
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -15,11 +17,15 @@ LEVELS = ("debug", "info", "warning", "error")
 MINUTE_SECONDS = 60.0
 MESSAGES_KEPT = 100
 FORMATS = ("auto", "console", "json")
+PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""Of the levels of events in syslog, and so in systemd's journal."""
 
 
 def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
     """
     Send events to *stream* (standard error): readable on a terminal, JSON elsewhere.
+
+    In systemd's journal an event has the priority of its level, for ``journalctl -p warning``.
 
     Args:
         level: One of `LEVELS`.
@@ -28,18 +34,23 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
     """
     stream = stream or sys.stderr
     readable = form == "console" or (form == "auto" and stream.isatty())
+    *others, render = _rendering(readable=readable, colors=stream.isatty())
+    is_journal = _is_journal(stream)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_rendering(readable=readable, colors=stream.isatty()),
+            *others,
+            _with_priority(render) if is_journal else render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
+    priority = f"<{PRIORITIES['warning']}>" if is_journal else ""  # or more: it is a library's
+    form_of_libraries = f"{priority}%(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, stream=stream, format=form_of_libraries)
     noisy = logging.getLogger("asyncio")
     if not any(isinstance(one, OnceAMinute) for one in noisy.filters):  # after a reload
         noisy.addFilter(OnceAMinute())
@@ -63,6 +74,25 @@ class OnceAMinute(logging.Filter):
         self._last = {message: record.created} if len(self._last) > MESSAGES_KEPT else self._last
         self._last[message] = record.created
         return True
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Return whether systemd's journal reads *stream*; see JOURNAL_STREAM in systemd.exec(5)."""
+    try:
+        file = os.fstat(stream.fileno())
+    except OSError:
+        return False  # not a file
+    return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
+
+
+def _with_priority(render: Processor) -> Processor:
+    """Return *render* with the priority before the line, as sd-daemon(3) has it."""
+
+    def rendered(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        priority = PRIORITIES[event["level"]]
+        return f"<{priority}>{render(logger, method, event)!s}"
+
+    return rendered
 
 
 def _rendering(*, readable: bool, colors: bool) -> list[Processor]:

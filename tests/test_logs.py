@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import structlog
@@ -40,6 +41,36 @@ def test_log_is_text_on_a_terminal() -> None:
 
     assert "cloud.lost" in out.getvalue()
     assert not out.getvalue().startswith("{")
+
+
+def lines_under(monkeypatch: pytest.MonkeyPatch, file: Path, journal: str) -> list[str]:
+    """Return what is written into *file* while systemd's journal reads the file *journal* names."""
+    monkeypatch.setenv("JOURNAL_STREAM", journal)
+    with file.open("w") as out:
+        logs.configure("debug", "json", stream=out)
+        for level in ("debug", "info", "warning", "error"):
+            getattr(structlog.get_logger(), level)("cloud.lost")
+    return file.read_text().splitlines()
+
+
+def test_events_have_their_priority_in_the_journal_of_systemd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "out"
+    file.touch()
+    journal = f"{file.stat().st_dev}:{file.stat().st_ino}"
+
+    lines = lines_under(monkeypatch, file, journal)
+
+    assert [line.partition("{")[0] for line in lines] == ["<7>", "<6>", "<4>", "<3>"]
+
+
+def test_events_have_no_priority_in_a_file_of_a_process_started_by_systemd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = lines_under(monkeypatch, tmp_path / "out", "8:1")
+
+    assert [line[0] for line in lines] == ["{"] * 4
 
 
 def test_events_below_the_level_are_dropped() -> None:

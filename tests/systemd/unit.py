@@ -117,6 +117,9 @@ def test_reload_of_refused_settings_fails_and_changes_nothing(machine: Machine) 
 
     assert (machine.main_pid(), machine.show("ActiveState")) == (before, "active")
     machine.until(lambda: "poll.fast_seconds" in machine.show("StatusText"))
+    warnings = machine.do("journalctl", "--no-pager", "-p", "warning", "-u", "vergewatch")
+    assert "poll.fast_seconds" in warnings
+    assert "daemon.started" not in warnings
     configure(machine, "")
     machine.do("systemctl", "reload", "vergewatch")
     machine.until_up()
@@ -181,16 +184,15 @@ def test_upgrade_and_the_way_back(machine: Machine) -> None:
     install = commands(README, "install") + "\n" + commands(README, "activate") + "\n"
     after = "\n".join(commands(OPERATIONS, name) for name in ("check", "upgrade", "look"))
 
-    previous = commands(OPERATIONS, "remember") + "\n"
-    machine.script(f"{previous}{install}{after}\necho $previous > /root/previous")
+    remember = commands(OPERATIONS, "remember") + "\n"
+    machine.script(f"{remember}{install}{after}")
 
     assert machine.do("readlink", "/opt/vergewatch").strip() != first
     machine.until_up()
     machine.until(lambda: "disarmed" in machine.show("StatusText"))
 
-    known = "previous=$(cat /root/previous)\n"
     back, restart = (commands(OPERATIONS, name) for name in ("back", "restart"))
-    machine.script(known + "\n".join((back, commands(README, "activate"), restart)))
+    machine.script("\n".join((back, commands(README, "activate"), restart)))
 
     assert machine.do("readlink", "/opt/vergewatch").strip() == first
     machine.until_up()
