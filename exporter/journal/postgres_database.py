@@ -208,10 +208,19 @@ class _Session:
             timer.cancel()
 
     async def _connected(self) -> Any:
-        if self._timed_out:  # the pool replaces a connection that was cut
+        self._check_time()  # the pool replaces a connection that was cut
+        connection = await self._connect()
+        try:
+            self._check_time()  # the timer cut the one before: nothing would limit this one
+        except TimeoutError:
+            connection.terminate()
+            raise
+        self._connection = connection
+        return connection
+
+    def _check_time(self) -> None:
+        if self._timed_out:
             raise TimeoutError
-        self._connection = await self._connect()
-        return self._connection
 
     def _cut(self) -> None:
         self._timed_out = True

@@ -152,7 +152,7 @@ class SystemJournal:
             fence.check(connection, keeps=False)
             return self._read(connection, commands, Command, _WAITS)
 
-        return await self._database.read(waiting)
+        return await self._database.write(waiting)  # the reader may be busy with a long report
 
     async def take_commands(self, at: float, /) -> Sequence[Command]:
         return await self._write(lambda connection: self._take_commands(connection, at))

@@ -199,6 +199,37 @@ async def test_command_to_another_replica_waits_until_the_leader_takes_it(replic
     assert (await other.store(0).load()).commands == [taken]
 
 
+async def test_report_that_is_being_read_does_not_delay_the_last_look(replicas: Pair) -> None:
+    one, other = replicas
+    await one.lease.acquire()
+    store = one.store(1)
+    await other.store(0).save_command(PAUSE)
+    began, go_on = threading.Event(), threading.Event()
+
+    def read(_: object) -> None:
+        began.set()
+        go_on.wait(10.0)
+
+    reading = asyncio.create_task(one.journal._database.read(read))
+    assert await asyncio.to_thread(began.wait, 10.0)
+    async with asyncio.timeout(5.0):
+        waiting = await store.waiting_commands()
+    assert not reading.done()
+    go_on.set()
+    await reading
+
+    assert len(waiting) == 1
+
+
+async def test_command_to_a_leader_that_does_not_know_it_leads_waits_for_it(replicas: Pair) -> None:
+    one, _ = replicas
+    await one.lease.acquire()
+
+    await one.store(0).save_command(PAUSE)
+
+    assert len(await one.store(1).take_commands(120.0)) == 1
+
+
 async def test_command_to_the_leader_does_not_wait(replicas: Pair) -> None:
     one, _ = replicas
     await one.lease.acquire()

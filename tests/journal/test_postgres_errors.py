@@ -248,6 +248,26 @@ async def test_journal_on_a_frozen_backend_is_closed(
             await journal.close()
 
 
+async def test_connection_that_is_made_after_the_limit_is_not_used(
+    place: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = postgres_database.PostgresDatabase(place, 0.5)
+    connect = asyncpg.connect
+    made: list[asyncpg.Connection] = []
+
+    async def connect_slowly(*args: object, **options: object) -> asyncpg.Connection:
+        await REAL.sleep(1.0)
+        made.append(await connect(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(asyncpg, "connect", connect_slowly)
+    error = await failure(database.write(lambda connection: connection.execute(text("SELECT 1"))))
+
+    assert "did not complete a transaction in 0.5 s" in error
+    assert [one.is_closed() for one in made] == [True]
+    await database.close()
+
+
 async def test_backend_frozen_in_a_transaction_fails_within_the_limit(
     postgres: Postgres, limited: Journal
 ) -> None:
