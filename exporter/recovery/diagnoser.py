@@ -54,6 +54,7 @@ class Diagnoser:
         self._powerstate = powerstate
         self._names_of: CheckedInventory | None = None
         self._names = LogNames(frozenset(), frozenset())
+        self._platform = platform
         self.log_tail = LogTail(platform, limits)
 
     def use(
@@ -67,12 +68,18 @@ class Diagnoser:
     def resume(
         self, saved: SavedState, state: RecoveryState, taught: Mapping[str, Command]
     ) -> None:
-        """Continue after an earlier process, with what was *taught*."""
+        """
+        Continue from the journal, with what was *taught*.
+
+        Rows that this process kept in an earlier term are about other outages, and its positions
+        may be of another journal's time.
+        """
         needed = (
             case.log_from
             for case in state.cases.values()
             if case.log_from is not None and needs_log_rows(case)
         )
+        self.log_tail = LogTail(self._platform, self._limits)
         self.log_tail.resume(saved.log_positions, needed)
         self.learner.resume(saved, taught)
 

@@ -271,7 +271,8 @@ class LogTail:
     def _begin(self, uuid: str, subjects: AbstractSet[Subject], since: LogPosition) -> _Kept:
         """Keep rows for a VM from now on, and those that are still here since *since*."""
         old = self._kept.get(uuid)
-        rows = {(row.table, row.key): row for row in (old.rows if old is not None else ())}
+        before = old.rows if old is not None else ()
+        rows = {(row.table, row.key): row for row in before if not since.includes(row)}
         for tail in self._tables.values():
             for row in tail.about(subjects):
                 if not since.includes(row):

@@ -240,6 +240,21 @@ def test_rows_of_a_vm_that_is_down_outlast_the_rest(log: ScriptedLog) -> None:
     assert forgotten.gap
 
 
+def test_rows_kept_for_an_earlier_outage_are_none_of_the_next(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    first = tail.newest
+    log.write("a stop")
+    read(tail, 1020.0)
+    assert texts(tail.evidence(down(first), PLACES)) == ["a stop"]
+
+    later = tail.newest
+    log.write("a crash")
+    read(tail, 1040.0)
+
+    assert texts(tail.evidence(down(later), PLACES)) == ["a crash"]
+
+
 def test_too_many_rows_prove_nothing(log: ScriptedLog) -> None:
     tail = follow(log)
     read(tail, 1000.0)
