@@ -132,7 +132,8 @@ def make_session(
         proxies: Chooses the proxy of each request; ``None`` for no proxy.
         keeps_connections: Whether to reuse connections. A reused connection that the server has
             closed loses the request, which is not acceptable for one that must not be repeated.
-            A connection that is not reused delivers within `PROMPT_SECONDS`, or not at all.
+            A connection that is not reused delivers within `PROMPT_SECONDS`, or not at all, on
+            Linux; a proxy may deliver later.
 
     Raises:
         ConfigError: The CA file cannot be used.

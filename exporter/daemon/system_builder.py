@@ -52,6 +52,7 @@ from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
+from exporter.vergeos.transport import ACTION_SECONDS
 
 log = structlog.get_logger()
 
@@ -294,6 +295,7 @@ class SystemBuilder:
                 random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
                 leadership=replica or ONLY_REPLICA,
+                open_for_leader=partial(self._journal.fenced_store, url, 0),
             )
         )
 
@@ -359,7 +361,7 @@ def _leader_changed(worker: RecoveryWorker, follow: Callable[[], None]) -> None:
 
 def _former_seconds(settings: ResolvedSystem) -> float:
     """Return how long after the end of its lease the last action of another replica may arrive."""
-    return settings.recovery.limits.reread_age_seconds + settings.api.timeout_seconds
+    return settings.recovery.limits.reread_age_seconds + ACTION_SECONDS
 
 
 def _share_refusals(settings: ResolvedSystem, clients: Sequence[VergeOSClient]) -> None:

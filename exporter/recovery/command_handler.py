@@ -39,7 +39,7 @@ class CommandHandler:
     Writes commands to the journal and applies them.
 
     Args:
-        open_store: Opens the system's part of the journal, also where another replica leads.
+        open_for_leader: Opens the journal to write commands that the leader then takes.
 
     """
 
@@ -48,7 +48,7 @@ class CommandHandler:
         engine: Engine,
         control: Control,
         journal_writer: JournalWriter,
-        open_store: Callable[[], Awaitable[JournalStore]],
+        open_for_leader: Callable[[], Awaitable[JournalStore]],
         *,
         enrolment_cache: EnrolmentCache,
         learner: TemplateLearner,
@@ -56,7 +56,7 @@ class CommandHandler:
         self._engine = engine
         self._control = control
         self._journal_writer = journal_writer
-        self._open_store = open_store
+        self._open_for_leader = open_for_leader
         self._enrolment_cache = enrolment_cache
         self._learner = learner
 
@@ -93,7 +93,7 @@ class CommandHandler:
     async def pass_on(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:
         """Write a command of an operator for the replica that leads."""
         given = self._control.command(kind, **details)
-        store = await self._open_store()
+        store = await self._open_for_leader()
         await store.save_command(given)
         return given
 

@@ -60,6 +60,10 @@ class Control:
         """Continue with the *commands* of earlier processes."""
         self.state = control_state(commands)
 
+    def stand_by(self) -> None:
+        """Forget what the leader goes by: its commands, and what it found of the kill switch."""
+        self.state, self._switch = ControlState(), ""
+
     @property
     def in_force(self) -> ControlState:
         return self.state.at(self._time.now)

@@ -75,6 +75,7 @@ class Recovery:
         open_store: Opens the system's part of the journal; called again until it succeeds.
         guards: Replace `GUARDS` in tests.
         leadership: Tells whether this replica leads.
+        open_for_leader: Opens it to write commands that the leader takes; needed with replicas.
 
     """
 
@@ -90,12 +91,15 @@ class Recovery:
         meter: Meter,
         guards: Sequence[Guard] = GUARDS,
         leadership: Leadership = ONLY_REPLICA,
+        open_for_leader: Callable[[], Awaitable[JournalStore]] | None = None,
     ) -> None:
         self.key, self.setup = key, setup
         self._leadership = leadership
         self._term: int | None = None
         """The leadership in which the journal was opened."""
         self._stands_by = False
+        self._takes_over = False
+        """Whether commands wait that were meant for the leader before."""
         self._platform, self._clock, self._meter = platform, clock, meter
         self._turn = asyncio.Lock()
         self._time = MonitoredTime(clock)
@@ -118,7 +122,7 @@ class Recovery:
             self,
             self._control,
             self._journal_writer,
-            open_store,
+            open_for_leader or open_store,
             enrolment_cache=self._enrolment_cache,
             learner=self.learner,
         )
@@ -302,10 +306,7 @@ class Recovery:
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at), self.state.cases)
             for because in self._control.expire():
                 self.state = warmed_up(self.state, because, at=self.watched)
-            if (
-                self._leadership.is_shared
-                and CommandKind.STEP_DOWN in await self._command_handler.take()
-            ):
+            if self._leadership.is_shared and await self._is_told_to_step_down():
                 await self._step_down()
                 self.report = self._make_report()
                 return
@@ -349,7 +350,7 @@ class Recovery:
         self._stands_by, self._term = True, None
         self.state = stand_by(self.state)
         self._journal_writer.stand_by()
-        self._control.resume(())
+        self._control.stand_by()
         self._decider.forget_all()
         self._actions.forget_all()
         self._status_cache.clear()
@@ -398,6 +399,12 @@ class Recovery:
         log.info("recovery.command", command=str(kind), owner=given.owner, reason=given.reason)
         return given
 
+    async def _is_told_to_step_down(self) -> bool:
+        """Apply the commands that other replicas were given; return whether one ends the lead."""
+        kinds = await self._command_handler.take()
+        is_for_former, self._takes_over = self._takes_over, False
+        return CommandKind.STEP_DOWN in kinds and not is_for_former
+
     async def _step_down(self) -> None:
         """Leave the lead to another replica."""
         try:
@@ -412,22 +419,26 @@ class Recovery:
 
     async def _boot(self, term: int) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
+        # What this process has seen still holds, unless it goes on from another journal.
+        is_as_before = self._term == term and not self._journal_writer.is_lost
+        rival = self._control.in_force.rival  # which the journal may not have taken
         async with self._control.lock:
             saved = await self._journal_writer.open()
             if saved is None:
                 self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
+        is_as_before &= rival is None or self._control.state.rival is not None
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         seconds = self._time.go_on(start.watched)
         self._status_cache.clear()
         self._enrolment_cache.resume(saved.facts)
-        self._term, seen = term, self.state
-        self.state = start.state
-        if self._stands_by:
+        seen, self.state = self.state, start.state
+        if self._stands_by or is_as_before:
             ended_at = hold_ended_at(saved.commands, at=start.watched)
             self.state = carried_over(start.state, seen, seconds=seconds, hold_ended_at=ended_at)
-            self._stands_by = False
+        self._takes_over = self._term != term
+        self._term, self._stands_by = term, False
         self._recorder.resume(saved, start.watched)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
         await self._actions.resume(start, saved.spent)  # last: a command may come meanwhile

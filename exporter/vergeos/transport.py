@@ -24,6 +24,8 @@ from exporter.vergeos.http_errors import check_status, secrets_of
 TOKENS_PATH = "/api/sys/tokens"
 PROMPT_SECONDS = 5.0
 """To send a request that acts; the decision for it is outdated later."""
+ACTION_SECONDS = 30.0
+"""For the answer to it."""
 
 
 class Limits(NamedTuple):
@@ -36,8 +38,7 @@ class Limits(NamedTuple):
     max_body_bytes: int = 64 * 2**20
     refused_wait_seconds: float = 1800.0
     """Pause after a 401; VergeOS locks accounts for 900 s, and requests meanwhile prolong that."""
-    action_timeout_seconds: float = 30.0
-    """For the answer to a request that acts."""
+    action_timeout_seconds: float = ACTION_SECONDS
     prompt_seconds: float = PROMPT_SECONDS
 
 

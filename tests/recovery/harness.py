@@ -151,7 +151,7 @@ class InMemoryJournal:
         """Called before and after each write; may raise `KilledError`."""
 
     async def load(self) -> SavedState:
-        self._check()
+        self.check()
         intents = self.intents.values()
         return SavedState(
             self.watched,
@@ -170,7 +170,7 @@ class InMemoryJournal:
         )
 
     async def save_poll(self, record: PollRecord, /) -> None:
-        self._check("save")
+        self.check("save")
         self.watched, self.time, self.clock = record.watched, record.time, record.clock
         self.log_positions = record.log_positions
         self.cases |= {case.uuid: case for case in record.cases}
@@ -184,12 +184,12 @@ class InMemoryJournal:
         self.fall("saved")
 
     async def save_decision(self, decision: Decision, /) -> int:
-        self._check("decide")
+        self.check("decide")
         self.decisions.append(decision)
         return len(self.decisions)
 
     async def prepare(self, intent: Intent, decision: int, no_room: NoRoom, /) -> Intent:
-        self._check("prepare")
+        self.check("prepare")
         if any(one.uuid == intent.uuid and one.outcome is None for one in self.intents.values()):
             raise IntentOpenError(intent.name)
         intent = msgspec.structs.replace(intent, id=len(self.intents) + 1)
@@ -198,17 +198,17 @@ class InMemoryJournal:
         return intent
 
     async def update(self, intent: Intent, /, *, lease_seconds: float = 0.0) -> None:
-        self._check("update")
+        self.check("update")
         assert self.intents[intent.id].outcome is None, "a closed intent was opened again"
         self.intents[intent.id] = intent
         self.fall("updated")
 
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
-        self._check("served")
+        self.check("served")
         self.times_to_service[intent.id] = seconds
 
     async def save_command(self, command: Command, /) -> None:
-        self._check("command")
+        self.check("command")
         self.commands.append(command)
         self.fall("commanded")
 
@@ -216,6 +216,7 @@ class InMemoryJournal:
         return tuple(self.waiting)
 
     async def take_commands(self, at: float, /) -> Sequence[Command]:
+        self.check("take")
         taken = [
             msgspec.structs.replace(
                 one, at=at, until=None if one.until is None else at + one.until - one.at
@@ -226,10 +227,20 @@ class InMemoryJournal:
         self.commands += taken
         return taken
 
-    def _check(self, step: str = "load") -> None:
+    def check(self, step: str = "load") -> None:
         if self.broken:
             raise JournalError(self.broken)
         self.fall(step)
+
+
+class CommandsForLeader(NamedTuple):
+    """A journal as a replica has it that does not lead: its commands wait for the leader."""
+
+    journal: InMemoryJournal
+
+    async def save_command(self, command: Command, /) -> None:
+        self.journal.check("command")
+        self.journal.waiting.append(command)
 
 
 class Line:
@@ -356,6 +367,9 @@ class LeadsInTurn(OnlyReplica):
     def take(self, term: int) -> None:
         self.term, self.leader = term, "this"
 
+    async def step_down(self) -> None:
+        self.lose()
+
 
 class AdjustableClock(FakeClock):
     """A clock whose time of day a test may set."""
@@ -456,6 +470,9 @@ class Harness:
             journal: JournalStore = self.journal
             return journal
 
+        async def open_for_leader() -> Any:
+            return CommandsForLeader(self.journal)
+
         self.recovery = Recovery(
             "https://stage.example",
             open_journal_store,
@@ -466,6 +483,7 @@ class Harness:
             meter=self.tally,
             guards=self._guards,
             leadership=self.leadership,
+            open_for_leader=open_for_leader,
         )
         return self.recovery
 

@@ -1,12 +1,13 @@
 """A replica that does not lead watches; one that takes or loses the lead goes on from there."""
 
 import asyncio
+import json
 
 import msgspec
 import pytest
 
 from exporter.collectors.vms import MACHINE_STATUS, VMS
-from exporter.errors import JournalLostError, LimitReachedError
+from exporter.errors import JournalError, JournalLostError, LimitReachedError
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Intent, Outcome
 from exporter.recovery.model.commands import Command, CommandKind, Lesson
@@ -14,12 +15,14 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import NoRoom, SavedState
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.health import Health
+from exporter.recovery.observe.lifecycle import UP
 from exporter.recovery.observe.standby import carried_over
 from exporter.recovery.service import RecoveryService
 from tests.daemon_process import REAL_TIME
 from tests.fakes import START
 from tests.recovery.harness import (
     CONNECTED,
+    ENFORCE,
     EVERY,
     LIMITS,
     TABLES,
@@ -83,6 +86,35 @@ def test_warm_replica_acts_soon_after_it_begins_to_lead() -> None:
     assert readiness(other) is ReadinessState.ACTIVE
 
 
+def test_replica_takes_over_warm_from_one_that_failed_more_than_a_lease_ago() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads)
+    other = standby(takes, leader)
+    in_turn(leader, other, seconds=LIMITS.warmup_seconds + EVERY)
+    in_turn(other, seconds=LIMITS.outage_seconds + 2 * EVERY)
+    other.world.crash("web-01")
+    takes.take(2)
+
+    other.advance(120)
+
+    assert readiness(other) is ReadinessState.ACTIVE
+    assert [one.action for one in other.asked("web-01")] == ["poweron"]
+
+
+def test_replica_that_saw_nothing_for_long_itself_warms_up_when_it_takes_over() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads)
+    other = standby(takes, leader)
+    in_turn(leader, other, seconds=LIMITS.warmup_seconds + EVERY)
+    in_turn(leader, seconds=LIMITS.outage_seconds + 2 * EVERY)
+    leads.lose()
+    takes.take(2)
+
+    other.advance(2 * EVERY)
+
+    assert readiness(other) is ReadinessState.WARMING_UP
+
+
 def test_replica_with_a_shared_key_that_was_just_started_takes_over_warm() -> None:
     leads, takes = LeadsInTurn(), LeadsInTurn(None)
     leader = Harness(leadership=leads).warm()
@@ -141,6 +173,153 @@ def test_warm_up_that_began_with_the_end_of_a_hold_goes_on_where_another_replica
     health = carried_over(start, seen, seconds=10.0, hold_ended_at=15.0).health
 
     assert health == Health(warm_since=15.0, polls=3)
+
+
+def in_turn(*harnesses: Harness, seconds: float) -> None:
+    """Let replicas of one system poll in turn."""
+    clock = harnesses[0].clock
+    until = clock.elapsed + seconds
+    while clock.elapsed < until:
+        clock.elapsed += EVERY
+        for harness in harnesses:
+            harness.poll()
+
+
+def without_start_times(path: str, body: bytes) -> bytes:
+    if not path.endswith("/machine_status"):
+        return body
+    return json.dumps([row | {"started": 0} for row in json.loads(body)]).encode()
+
+
+@pytest.mark.parametrize("has_start_times", [True, False])
+def test_stop_that_a_replica_read_in_an_earlier_term_explains_no_later_crash(
+    has_start_times: bool,
+) -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    first = Harness(leadership=leads)
+    second = standby(takes, first)
+    if not has_start_times:
+        first.line.spoil = second.line.spoil = without_start_times
+    in_turn(first, second, seconds=LIMITS.warmup_seconds + 100)
+    first.world.operator_stops("web-01", graceful=False)
+    in_turn(first, second, seconds=2 * EVERY)
+    leads.lose()
+    takes.take(2)
+    in_turn(first, second, seconds=200)
+    first.world.operator_starts("web-01")
+    in_turn(first, second, seconds=4000)
+
+    first.world.crash("web-01")
+    in_turn(first, second, seconds=EVERY)
+    takes.lose()
+    leads.take(3)
+    in_turn(first, second, seconds=LIMITS.warmup_seconds)
+
+    assert [one.action for one in first.asked("web-01")] == ["poweron"]
+
+
+def test_logs_are_read_at_once_where_another_journal_took_the_place_of_the_first() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    harness.advance(4000)
+
+    def lose(_: str) -> None:
+        raise JournalLostError("another database")
+
+    harness.journal.fall = lose
+    harness.advance(EVERY)
+    harness.journal = InMemoryJournal()
+    harness.advance(2 * EVERY)
+    assert readiness(harness) is ReadinessState.WARMING_UP
+    harness.advance(LIMITS.warmup_seconds)
+    harness.world.crash("web-01")
+    harness.advance(120)
+
+    assert [one.action for one in harness.asked("web-01")] == ["poweron"]
+
+
+@pytest.mark.parametrize("step", ["take", "update"])
+def test_leader_whose_journal_failed_for_a_poll_goes_on_without_a_warm_up(step: str) -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    failed: list[str] = []
+
+    def fail_once(now: str) -> None:
+        if now == step and not failed:
+            failed.append(now)
+            raise JournalError("no answer in 10 s")
+
+    harness.journal.fall = fail_once
+    harness.world.crash("web-01")
+    harness.advance(180)
+
+    assert failed == [step]
+    assert [one.action for one in harness.asked("web-01")] == ["poweron"]
+
+
+def test_leader_warms_up_after_it_forgot_another_instance_that_acts() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+
+    def fail(step: str) -> None:
+        if step in ("command", "take"):
+            raise JournalError("no answer in 10 s")
+
+    harness.journal.fall = fail
+    at_once(harness.recovery._command_handler.restrict(CommandKind.RIVAL, "it acts", 3600.0))
+    harness.advance(EVERY)
+    harness.journal.fall = lambda _: None
+    harness.advance(EVERY)
+
+    assert readiness(harness) is ReadinessState.WARMING_UP
+
+
+def test_command_given_to_a_leader_whose_journal_is_closed_is_in_force_once_it_is_open() -> None:
+    harness = Harness(leadership=LeadsInTurn()).warm()
+    harness.world.faults.turn_on("accepted_but_never_starts")
+    harness.world.crash("web-01")
+    harness.advance(1800)
+    assert harness.case("web-01").state is State.QUARANTINED
+    harness.world.faults.clear()
+    harness.journal.broken = "no answer in 10 s"
+    harness.advance(EVERY)
+    assert harness.recovery.stands_by
+    harness.journal.broken = ""
+
+    uuid = harness.world.vm("web-01").uuid
+    at_once(harness.recovery.command(CommandKind.CLEAR, owner="anna", reason="mended", uuid=uuid))
+    harness.advance(300)
+
+    assert harness.case("web-01").state in UP
+
+
+def test_step_down_that_the_leader_did_not_take_is_not_for_the_next_one() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads).warm()
+    other = standby(takes, leader)
+    other.advance(EVERY)
+    step_down = CommandKind.STEP_DOWN
+    at_once(other.recovery.command(step_down, owner="anna", reason="it is sick"))
+    leads.lose()
+    leader.poll()
+    takes.take(2)
+
+    other.advance(EVERY)
+    assert takes.term == 2
+    assert other.journal.waiting == []
+
+    at_once(leader.recovery.command(step_down, owner="anna", reason="now this one"))
+    other.advance(EVERY)
+    assert takes.term is None
+
+
+def test_kill_switch_that_is_removed_while_a_replica_stands_by_is_not_reported() -> None:
+    switch = ["/kill-switch"]
+    setup = ENFORCE._replace(kill_switch=lambda: switch[0])
+    leads = LeadsInTurn()
+    harness = Harness(leadership=leads, setup=setup).warm()
+    leads.lose()
+    harness.advance(EVERY)
+    switch[0] = ""
+
+    assert harness.recovery.system_facts.kill_switch == ""
 
 
 def test_replica_that_lost_the_lead_forgets_what_it_was_about_to_do() -> None:
@@ -238,7 +417,7 @@ def test_command_to_a_replica_that_does_not_lead_is_written_for_the_leader() -> 
 
     given = at_once(harness.recovery.command(CommandKind.DISARM, owner="anna", reason="because"))
 
-    assert harness.journal.commands == [given]
+    assert harness.journal.waiting == [given]
     assert harness.recovery.commands.disarm is None  # the leader's are in force, not its own
 
 
@@ -289,7 +468,7 @@ async def test_lesson_given_to_a_replica_that_does_not_lead_is_for_the_leader(
 
     await service.command(kind, owner="anna", reason="because", lesson=lesson)
 
-    (given,) = harness.journal.commands
+    (given,) = harness.journal.waiting
     assert (given.kind, given.template) == (kind, "<name> went for a walk of <n> km")
 
 
@@ -298,7 +477,7 @@ async def test_vm_is_cleared_by_its_name_through_a_replica_that_does_not_lead() 
 
     await service.command(CommandKind.CLEAR, owner="anna", reason="because", vm="web-01")
 
-    (given,) = harness.journal.commands
+    (given,) = harness.journal.waiting
     assert (given.kind, given.uuid) == (CommandKind.CLEAR, harness.world.vm("web-01").uuid)
 
 
@@ -307,7 +486,7 @@ async def test_answer_given_to_a_replica_that_does_not_lead_is_for_the_leader() 
 
     await service.command(CommandKind.DENY, owner="anna", reason="because", question=7)
 
-    (given,) = harness.journal.commands
+    (given,) = harness.journal.waiting
     assert (given.kind, given.question) == (CommandKind.DENY, 7)
 
 

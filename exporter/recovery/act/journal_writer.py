@@ -42,6 +42,8 @@ class JournalWriter:
         """Decisions that are not in the journal yet."""
         self.problem = NOT_OPEN
         """Why the journal cannot be written; empty while it can."""
+        self.is_lost = False
+        """Whether another database has taken its place since it was open."""
 
     @property
     def is_open(self) -> bool:
@@ -70,6 +72,7 @@ class JournalWriter:
             return None
         self._store, self._written = store, {case.uuid: case for case in saved.cases}
         self._written_templates = {one.template.casefold(): one for one in saved.templates}
+        self.is_lost = False
         self._works()
         return saved
 
@@ -144,7 +147,7 @@ class JournalWriter:
 
     def _failed(self, error: JournalError) -> None:
         if isinstance(error, JournalLostError):
-            self._store = None
+            self._store, self.is_lost = None, True
         if self.problem != str(error):
             log.error("journal.failed", error=str(error), consequence="recovery takes no action")
         self.problem = str(error)

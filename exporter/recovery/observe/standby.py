@@ -6,6 +6,7 @@ import msgspec
 
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
 from exporter.recovery.observe.health import Health, warm_up
+from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.node_history import NodeHistory
 from exporter.recovery.observe.platform_history import PlatformHistory
 from exporter.recovery.observe.state import RecoveryState
@@ -37,7 +38,14 @@ def carried_over(
         health=health,
         nodes={key: _node_later(node, seconds) for key, node in seen.nodes.items()},
         platform=_platform_later(seen.platform, seconds),
+        inventory=_inventory_later(seen.inventory, seconds),
     )
+
+
+def _inventory_later(inventory: CheckedInventory | None, seconds: float) -> CheckedInventory | None:
+    if inventory is None:
+        return None
+    return inventory._replace(at=inventory.at + seconds, written_at=inventory.written_at + seconds)
 
 
 def _health_later(health: Health, seconds: float) -> Health:

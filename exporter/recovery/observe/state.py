@@ -82,7 +82,7 @@ def advance(
         state.health,
         limits,
         at=inventory.at,
-        gap_seconds=moment.gap_seconds,
+        gap_seconds=_unseen_seconds(state, inventory),
         every_seconds=poll.every_seconds,
     )
     set_back = went_back(state.seen_clock, inventory.clock, limits)
@@ -203,12 +203,32 @@ def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
     """Return the time of *inventory* and the longest gap since the last valid poll."""
     if state.seen_at is None:
         return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
-    gaps = [inventory.at - state.seen_at]
-    if state.seen_time is not None:
-        gaps.append((inventory.time - state.seen_time).total_seconds())
-    if state.seen_clock is not None and inventory.clock is not None:
-        gaps.append(inventory.clock - state.seen_clock)
-    return Moment(inventory.at, inventory.clock, state.seen_at, state.seen_clock, max(gaps))
+    gap = _gap_seconds(inventory, state.seen_at, state.seen_time, state.seen_clock)
+    return Moment(inventory.at, inventory.clock, state.seen_at, state.seen_clock, gap)
+
+
+def _unseen_seconds(state: RecoveryState, inventory: CheckedInventory) -> float:
+    """
+    Return the longest gap since this process last saw the system.
+
+    A replica that takes over saw it later than the journal, whose cases end with the former leader.
+    """
+    last = state.inventory
+    if last is None:
+        return _moment(state, inventory).gap_seconds
+    return _gap_seconds(inventory, last.at, last.time, last.clock)
+
+
+def _gap_seconds(
+    inventory: CheckedInventory, at: float, time: datetime | None, clock: float | None
+) -> float:
+    """Return how long *inventory* was taken after a moment, by the clock that shows most."""
+    gaps = [inventory.at - at]
+    if time is not None:
+        gaps.append((inventory.time - time).total_seconds())
+    if clock is not None and inventory.clock is not None:
+        gaps.append(inventory.clock - clock)
+    return max(gaps)
 
 
 def _undated(case: Case) -> Case:
