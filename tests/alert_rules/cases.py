@@ -60,9 +60,7 @@ def _timing(story: Story) -> Iterable[Case]:
         return
     ends = first + 2
     lasts = ends + story.tail + _steps(alert.keep_firing_for, story)
-    scripted = any("stale" in series.values(99) and series.values(99) == series.values(98)
-                   for series in story.series)  # fmt: skip
-    if scripted:
+    if all(series.values(99) == series.values(98) for series in story.series):
         return  # an edge case has its end
     yield Case(
         story.alert,
@@ -102,7 +100,7 @@ def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     yield Case(
         story.alert,
         f"does not fire while {source} mutes it",
-        (*story.series, _alert(source, rule, story, "1x400")),
+        (*story.series, _alert(source, rule, story, "1x400"), *_bystanders(story, first + 6)),
         silent=(first, first + 5),
         minutes=story.minutes,
     )
@@ -113,11 +111,11 @@ def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
         {first: [story.labels]},
         minutes=story.minutes,
     )
-    if first > story.onset + 1:
+    if first > story.onset:
         yield Case(
             story.alert,
             f"does not fire if {source} mutes it while it is pending",
-            (*story.series, _alert(source, rule, story, f"_x{first - 1} 1x400")),
+            (*story.series, _alert(source, rule, story, f"_x{first} 1x400")),
             silent=(first, first + 5),
             minutes=story.minutes,
         )

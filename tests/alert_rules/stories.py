@@ -238,7 +238,7 @@ STORIES = (
         (steady(f'vergewatch_node_ipmi_info{{{NODE},status="error"}}', 1),),
         OF_NODE,
     ),
-    Story("VergeClusterNoHeadroom", headroom(-(2**30)), OF_CLUSTER),
+    Story("VergeClusterNoHeadroom", headroom(-1), OF_CLUSTER),
     Story("VergeNodeOffline", (steady(f"vergewatch_node_running{{{NODE}}}", 0),), OF_NODE),
     Story(
         "VergeVMFailoverWindow",
@@ -262,10 +262,15 @@ STORIES = (
     Story("VergeVMMigrationStuck", (status("migrating"), running(1)), OF_VM),
     Story(
         "VergeVMFlapping",
-        (then(f"vergewatch_vm_start_timestamp_seconds{{{VM}}}", "0 0 60 60 180 180 300 stale"),),
+        (
+            Series(
+                f"vergewatch_vm_start_timestamp_seconds{{{VM}}}",
+                lambda count: f"0 0 60 60 180 180 300x{max(count - 7, 0)} stale",
+            ),
+        ),
         OF_VM,
         onset=6,
-        tail=60,
+        tail=53,  # until an hour after the first restart
     ),
     Story(
         "VergeVMRestartPending",
@@ -380,8 +385,13 @@ STORIES = (
         OF_INPUT,
     ),
     Story("VergeRecoveryRival", (recovery("rival"),), OF_SYSTEM),
-    Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_SYSTEM, minutes=2),
-    Story("VergeRecoveryPausedTooLong", (recovery("paused"),), OF_SYSTEM, minutes=2),
+    *(  # their expressions last through a failover
+        Story(name, (recovery(word),), OF_SYSTEM, tail=1, minutes=2, samples=2)
+        for name, word in (
+            ("VergeRecoveryDisarmed", "disarmed"),
+            ("VergeRecoveryPausedTooLong", "paused"),
+        )
+    ),
     Story("VergeRecoveryNoLeader", (steady(f"{LEADS}{{{SYS}}}", 0),), OF_SYSTEM),
     Story(
         "VergeRecoverySeveralLeaders",
