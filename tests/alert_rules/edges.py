@@ -19,6 +19,7 @@ from tests.alert_rules.stories import (
     OF_SYNC,
     OF_SYSTEM,
     OF_TABLE,
+    OF_TENANT,
     OF_TIER,
     OF_VM,
     OF_VNET,
@@ -76,8 +77,9 @@ def instance(name: str, selector: str) -> str:
     return f'{selector},job="vergewatch",instance="{name}"'
 
 
-UNRELATED = steady(f'ALERTS{{alertname="Unrelated",alertstate="firing",{DISK}}}', 1)
-"""An alert of the same object that no rule is to look at."""
+def unrelated(of: str) -> Series:
+    """Return an alert of the same object that no rule is to look at."""
+    return steady(f'ALERTS{{alertname="Unrelated",alertstate="firing",{of}}}', 1)
 
 
 def silent(alert: str, title: str, *series: Series, at: tuple[int, ...] = (30, 120)) -> Case:
@@ -293,8 +295,15 @@ WITHOUT_RECOVERY = (
     went_down("it is unresponsive", status("unresponsive")),
     went_down("it is disabled", status("stopped"),
               steady(f"vergewatch_vm_enabled{{{VM}}}", 0)),
+    went_down("its status shows a stop while it is pending",
+              then(f'{WORD}"running"}}', "1x6 stale"),
+              then(f'{WORD}"hibernated"}}', "_x7 1x150"), at=(10, 11, 20, 30)),
+    silent("VergeVMWentDown", "VergeVMDown was pending for it when recovery ended",
+           running(0), status("stopped"),
+           then(f'vergewatch_recovery_vm_state_info{{{VM},state="unknown"}}', "1x1 stale"),
+           at=(8, 10, 20)),
     silent("VergeVMWentDown", "it was down when first polled, and another alert fires for it",
-           running(0), status("stopped"), UNRELATED, at=(5, 6, 20, 40)),
+           running(0), status("stopped"), unrelated(VM), at=(5, 6, 20, 40)),
     silent("VergeVMWentDown", "it runs", running(1), status("running")),
     silent("VergeVMWentDown", "it was down for three minutes",
            then(WENT_DOWN, "1x4 0x2 1x60"), at=(7, 8, 10, 12, 40)),
@@ -449,9 +458,10 @@ GUESTS = (
     Case("VergeVMGuestAgentLost", "resolves after six hours without an agent",
          (then(AGENT, "1x9 0x500"), steady(START, 0)), {350: [OF_VM]}, (375,)),
     silent("VergeVMFilesystemAlmostFull", "94 % from the start, and another alert fires for it",
-           steady(USED, 94), steady(SIZE, 100),
-           UNRELATED),
+           steady(USED, 94), steady(SIZE, 100), unrelated(DISK)),
     silent("VergeVMFilesystemAlmostFull", "its size is 0", steady(USED, 0), steady(SIZE, 0)),
+    silent("VergeVMFilesystemAlmostFull", "it falls to 94 % while it is pending",
+           then(USED, "96x10 94x100"), steady(SIZE, 100), at=(30, 31, 60)),
     Case(
         "VergeVMFilesystemAlmostFull",
         "fires above 95 % and resolves below 93 %",
@@ -702,6 +712,8 @@ RECOVERY = (
     silent("VergeRecoveryKeyReadOnly", "the guard has not failed for an hour",
            steady(READ_ONLY, 4),
            at=(70, 90)),
+    Case("VergeRecoveryKeyReadOnly", "counts on after a restart of the daemon",
+         (then(READ_ONLY, "9x69 1x60"),), {71: [OF_SYSTEM]}, (69,)),
     silent("VergeRecoveryKeyReadOnly", "another guard failed",
            rising(READ_ONLY.replace("write_access", "circuit_breaker_closed"), 0, 1)),
     Case("VergeRecoveryKeyReadOnly", "fires for another failure, and resolves after an hour",
@@ -878,6 +890,8 @@ STORAGE = (
     Case("VergeStorageRepairsGrow", "a node was restarted",
          (then(f"vergewatch_cluster_tier_repairs{{{TIER}}}", "0x20 900-20x40 0x100"),),
          silent=(20, 30, 45, 80), minutes=10),
+    Case("VergeStorageRepairsGrow", "one repair does not end",
+         (of_tier("repairs", 1),), {25: [OF_TIER]}, minutes=10),
     silent("VergeStorageRepairsGrow", "there are none", of_tier("repairs", 0), at=(200, 399)),
     silent("VergeStorageWritesThrottled", "there is none", of_tier("write_throttle_seconds", 0)),
     silent("VergeDriveOffline", "it is online", drive("online"), RUNS),
@@ -904,21 +918,31 @@ STORAGE = (
     silent("VergeDriveWearingOut", "VergeOS warns already", *worn(0.96, hours=6000), at=(90,)),
 )  # fmt: skip
 NETWORK_WENT_DOWN = ran_before(f"vergewatch_vnet_running{{{VNET}}}")
+TENANT_STATUS = f"vergewatch_tenant_status_info{{{TENANT}"
 TENANT_WENT_DOWN = ran_before(f"vergewatch_tenant_running{{{TENANT}}}")
 NETWORKS = (
     silent("VergeNetworkDown", "it is disabled", NETWORK_WENT_DOWN,
            steady(f"vergewatch_vnet_enabled{{{VNET}}}", 0)),
-    silent("VergeNetworkDown", "it was off when first polled",
-           steady(f"vergewatch_vnet_running{{{VNET}}}", 0)),
+    silent("VergeNetworkDown", "it was off when first polled, and another alert fires for it",
+           steady(f"vergewatch_vnet_running{{{VNET}}}", 0), unrelated(VNET)),
+    silent("VergeNetworkDown", "it last ran an hour before the end of the wait",
+           then(f"vergewatch_vnet_running{{{VNET}}}", "1 _x56 0x60"), at=(62, 65, 80)),
     Case("VergeNetworkDown", "it has been down for hours", (NETWORK_WENT_DOWN,),
          {12: [OF_VNET], 200: [OF_VNET]}),
     silent("VergeGatewayLossy", "the gateway does not answer at all",
            steady(f"vergewatch_vnet_gateway_dropped_ratio{{{VNET}}}", 1),
            steady(f"vergewatch_vnet_gateway_quality_ratio{{{VNET}}}", 0)),
     silent("VergeTenantDown", "it is restarting", TENANT_WENT_DOWN,
-           steady(f'vergewatch_tenant_status_info{{{TENANT},status="restarting"}}', 1)),
-    silent("VergeTenantDown", "it was off when first polled",
-           steady(f"vergewatch_tenant_running{{{TENANT}}}", 0)),
+           steady(f'{TENANT_STATUS},status="restarting"}}', 1)),
+    silent("VergeTenantDown", "it was off when first polled, and another alert fires for it",
+           steady(f"vergewatch_tenant_running{{{TENANT}}}", 0), unrelated(TENANT)),
+    silent("VergeTenantDown", "it last ran an hour before the end of the wait",
+           then(f"vergewatch_tenant_running{{{TENANT}}}", "1 _x56 0x60"), at=(62, 65, 80)),
+    Case("VergeTenantDown", "it has been down for hours",
+         (TENANT_WENT_DOWN, steady(f'{TENANT_STATUS},status="offline",state="offline"}}', 1)),
+         {12: [OF_TENANT], 200: [OF_TENANT]}),
+    silent("VergeTenantError", "it is online",
+           steady(f'{TENANT_STATUS},status="online",state="online"}}', 1)),
     silent("VergeTenantStorageAlmostFull", "it was given none",
            steady(f'vergewatch_tenant_storage_used_bytes{{{TENANT},storage_tier="1"}}', 5),
            steady(f'vergewatch_tenant_storage_provisioned_bytes{{{TENANT},storage_tier="1"}}', 0)),

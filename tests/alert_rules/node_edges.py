@@ -1,6 +1,6 @@
 """Cases about the hardware of nodes and the memory of clusters that are not stories."""
 
-from tests.alert_rules.edges import RUNBOOKS, silent
+from tests.alert_rules.edges import RUNBOOKS, silent, unrelated
 from tests.alert_rules.promtool import Case
 from tests.alert_rules.stories import (
     CLUSTER,
@@ -35,14 +35,20 @@ CASES = (
         "dashboard_url": f"/d/vergewatch-nodes?var-system={SYSTEM}",
     }),
     silent("VergeNodeNICDown", "it has a link", steady(NIC_UP, 1)),
-    silent("VergeNodeNICDown", "it never had a link", steady(NIC_UP, 0)),
+    silent("VergeNodeNICDown", "it never had a link, and another alert fires for it",
+           steady(NIC_UP, 0), unrelated(NODE_NIC)),
+    Case("VergeNodeNICDown", "its last link was a day before the end of the wait",
+         (then(NIC_UP, "1 _x358 0x60"),), silent=(361, 370), minutes=4),
     silent("VergeNodeNICDown", "the node is down, which has its own alert", LOST, DOWN),
     silent("VergeNodeNICDown", "the node is in maintenance", LOST, IN_MAINTENANCE),
     Case("VergeNodeNICDown", "lasts until it has a link again, for days",
          (then(NIC_UP, "1x4 0x500"),), {8: [OF_NODE_NIC], 390: [OF_NODE_NIC]}, minutes=4),
     silent("VergeNodeIPMIError", "it is ready", steady(f'{IPMI},status="ready"}}', 1)),
-    silent("VergeNodeIPMIError", "the node never had one",
-           steady(f'{IPMI},status="offline"}}', 1)),
+    silent("VergeNodeIPMIError", "the node never had one, and another alert fires for it",
+           steady(f'{IPMI},status="offline"}}', 1), unrelated(NODE)),
+    silent("VergeNodeIPMIError", "an error ends within the wait, and the node never had one",
+           then(f'{IPMI},status="error"}}', "1x9 stale"),
+           then(f'{IPMI},status="offline"}}', "_x10 1x150")),
     silent("VergeNodeIPMIError", "the node is down, which has its own alert",
            steady(f'{IPMI},status="error"}}', 1), DOWN),
     Case("VergeNodeIPMIError", "fires for one that went offline, for days",

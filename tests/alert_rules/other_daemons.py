@@ -169,13 +169,28 @@ DISAGREEING = (
     Case("VergeRecoveryClockJumps", "counts on after a restart of its own daemon",
          (at("a", JUMPS, SYS, "9x370 0x9 3x60"),), {382: [OF_SYSTEM]}, (371,)),
     Case("VergeExporterDown", "another instance watches its systems",
-         (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x400")), silent=(5, 30, 90)),
+         (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x400")), silent=(5, 12, 30, 90)),
     Case("VergeExporterDown", "another instance watches only one of its systems",
          (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x60"),
           then(f'{SYSTEM_UP}{{system_name="{SYSTEM}-2",{SCRAPED}}}', "1x4 stale")),
          {10: [OF_DAEMON]}, (9,)),
+    *(
+        Case(alert, "the other instance goes down too within the wait",
+             (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x7 stale")), fires, still)
+        for alert, fires, still in (
+            ("VergeExporterDown", {13: [OF_DAEMON]}, (12,)),
+            ("VergeExporterReplicaDown", {}, (15, 16, 30)),
+        )
+    ),
     Case("VergeExporterReplicaDown", "no other instance watches its systems",
          REPLICA_DOWN, silent=(5, 15, 30)),
+    Case("VergeExporterReplicaDown", "it is scraped by another job",
+         (*(Series(one.selector.replace('job="vergewatch"', 'job="another"'), one.values)
+            for one in REPLICA_DOWN), at("b", SYSTEM_UP, SYS, "1x60")), silent=(15, 30)),
+    Case("VergeExporterReplicaDown", "it answers, and no instance can read the system",
+         (then(f"up{{{SCRAPED}}}", "1x30"), then(f"{SYSTEM_UP}{{{SYS},{SCRAPED}}}", "0x30"),
+          at("b", SYSTEM_UP, SYS, "0x30")),
+         silent=(10, 20)),
     Case("VergeExporterReplicaDown", "lasts, however long it is down",
          (*REPLICA_DOWN, at("b", SYSTEM_UP, SYS, "1x400")),
          {15: [OF_DAEMON], 90: [OF_DAEMON]}, (14,)),
