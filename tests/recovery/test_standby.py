@@ -175,6 +175,16 @@ def test_warm_up_that_began_with_the_end_of_a_hold_goes_on_where_another_replica
     assert health == Health(warm_since=15.0, polls=3)
 
 
+def test_times_of_what_a_replica_saw_are_those_of_the_journal_once_it_leads() -> None:
+    state = Harness().warm().recovery.state
+    seen = state.valid_inventory
+
+    inventory = carried_over(state, state, seconds=1000.0, hold_ended_at=0.0).valid_inventory
+
+    assert inventory.at == seen.at + 1000.0
+    assert inventory.written_at == seen.written_at + 1000.0
+
+
 def in_turn(*harnesses: Harness, seconds: float) -> None:
     """Let replicas of one system poll in turn."""
     clock = harnesses[0].clock
