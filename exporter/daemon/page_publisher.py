@@ -1,6 +1,7 @@
 """Puts one system's inventories on the page, with what the doctor finds in them."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -12,8 +13,10 @@ from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
 from exporter.model import CheckResult, Inventory, SystemReport
-from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
 
 log = structlog.get_logger()
 
@@ -37,7 +40,7 @@ class PagePublisher:
         cache: PageCache,
         meter: SystemMeter,
         clock: Clock,
-        recovery: Recovery | None,
+        recovery: "Recovery | None",
         doctor: Doctor | None,
         also: Callable[[Inventory | None, SystemReport], None] = lambda *_: None,
         history: SystemHistory | None = None,

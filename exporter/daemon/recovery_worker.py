@@ -15,7 +15,6 @@ from exporter.config.recovery_setup import directory
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
 from exporter.model import PollResult
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from exporter.journal.key_uses import KeyUses
     from exporter.journal.lease import Lease
     from exporter.journal.writer import SystemJournal
+    from exporter.recovery.engine import Recovery
 
 log = structlog.get_logger()
 
@@ -137,7 +137,7 @@ MAX_WAITING_POLLS = 3
 class RecoveryWorker:
     """Feeds one system's poll results to its recovery, in a task of its own."""
 
-    def __init__(self, recovery: Recovery) -> None:
+    def __init__(self, recovery: "Recovery") -> None:
         self.recovery = recovery
         self._waiting: deque[PollResult] = deque(maxlen=MAX_WAITING_POLLS)
         self._leader_changed = False

@@ -1,17 +1,21 @@
 """Adds what the journal knows of the time before the start to the history of a system."""
 
+from typing import TYPE_CHECKING
+
 from exporter.clock import Clock
 from exporter.console.system_history import STATUS_HISTORY, SystemHistory
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
-from exporter.recovery.engine import Recovery
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
 
 RETRY_SECONDS = 5.0
 
 
 async def add_saved_history(
-    history: SystemHistory, recovery: Recovery, journal: JournalHandle, clock: Clock
+    history: SystemHistory, recovery: "Recovery", journal: JournalHandle, clock: Clock
 ) -> None:
     """Read the journal once, after the first poll: recovery then knows what it monitors."""
     while not history.is_complete:

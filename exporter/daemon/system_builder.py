@@ -43,7 +43,6 @@ from exporter.polling.key_share import ALONE, KeyShare
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
-from exporter.recovery.engine import Recovery
 from exporter.recovery.leadership import ONLY_REPLICA
 from exporter.recovery.model.ports import JournalStore
 from exporter.recovery.recovery_config import RecoveryConfig
@@ -283,6 +282,8 @@ class SystemBuilder:
         """Return the recovery of a system; its own connections never wait for polling."""
         if not settings.recovers:
             return None
+        from exporter.recovery.engine import Recovery  # noqa: PLC0415 - only where recovery is on
+
         _, reader, actor = clients
         url = settings.system.url
         return RecoveryWorker(

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
@@ -27,9 +27,11 @@ from exporter.exposition.cache import PageCache
 from exporter.formatting import nearest_or_all
 from exporter.inputs.live_file import FileWatch
 from exporter.model import Retried, SystemReport, SystemState
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.views import UnknownNameError
 from exporter.telemetry import SystemMeter, Telemetry
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
 
 log = structlog.get_logger()
 
@@ -95,7 +97,7 @@ class SystemManager:
             raise NotKnownYetError("the systems are being started")
         return [SystemState(one.poller.inventory, one.report()) for one in self._watched]
 
-    def recoveries(self) -> Mapping[str, Recovery]:
+    def recoveries(self) -> Mapping[str, "Recovery"]:
         """Return the recovery of each system where it is not off, by the system's name."""
         return {
             watched.meter.system_name: watched.recovery

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -19,10 +19,12 @@ from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.model import SystemReport
 from exporter.polling.poller import Poller
-from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.source import VergeOSSource
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
 
 
 class WatchedSystem(NamedTuple):
@@ -38,7 +40,7 @@ class WatchedSystem(NamedTuple):
     memory: SystemMemory
     request_memory: RequestMemory
     name: SystemName
-    recovery: Recovery | None
+    recovery: "Recovery | None"
     replica: Replica | None
     """Its part in leading recovery, where replicas share the journal."""
     keys: Sequence[SharedKey]

@@ -1,18 +1,21 @@
 """The answers of operators to questions: which system they concern, and what followed from them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from exporter.formatting import time_of_day
 from exporter.recovery.decide.questions import answerable
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.views import AnswerRefusedError
 from exporter.recovery.report.messages import REASONS, requested_or_done
 
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
+
 
 def system_of_question(
-    number: int, kind: CommandKind, recoveries: Mapping[str, Recovery]
-) -> Mapping[str, Recovery]:
+    number: int, kind: CommandKind, recoveries: Mapping[str, "Recovery"]
+) -> Mapping[str, "Recovery"]:
     """
     Return the system that asked question *number*.
 
@@ -20,7 +23,7 @@ def system_of_question(
         AnswerRefusedError: No system takes such an answer; the message says why.
 
     """
-    problems, standing_by = [], dict[str, Recovery]()
+    problems, standing_by = [], dict[str, "Recovery"]()
     for name, recovery in recoveries.items():
         if recovery.stands_by:
             standing_by[name] = recovery  # the leader knows the question
@@ -38,7 +41,7 @@ def system_of_question(
     raise AnswerRefusedError("; ".join(problems))
 
 
-def answer_result(command: Command, recovery: Recovery) -> str:
+def answer_result(command: Command, recovery: "Recovery") -> str:
     """
     Return what followed from an answer; empty for other commands.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
@@ -10,7 +11,6 @@ from exporter.executor import run_in_thread
 from exporter.formatting import moment
 from exporter.recovery.answers import answer_result, system_of_question
 from exporter.recovery.decide.facts import suppressed_by
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import NO_LESSON, Command, CommandDetails, CommandKind, Lesson
 from exporter.recovery.model.decision import Decision
@@ -58,6 +58,9 @@ from exporter.recovery.vm_records import (
     timeline_of,
 )
 
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
+
 ALL_ROWS = 1_000_000
 
 
@@ -75,7 +78,7 @@ class RecoveryService:
 
     def __init__(
         self,
-        recoveries: Callable[[], Mapping[str, Recovery]],
+        recoveries: Callable[[], Mapping[str, "Recovery"]],
         journal: Callable[[], JournalReader | None],
         clock: Clock,
     ) -> None:
@@ -270,7 +273,7 @@ class RecoveryService:
         details = CommandDetails(owner=owner, reason=reason, seconds=seconds, question=question)
         details["uuid"] = found.uuid if found is not None else None
 
-        async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
+        async def give(name: str, recovery: "Recovery") -> CommandReceipt | str:
             try:
                 about = recovery.learner.lesson_of(lesson, recovery.vm_names)
                 given = CommandDetails(**details, lesson=about)
@@ -290,7 +293,7 @@ class RecoveryService:
             raise _unrecorded(problems, receipts)
         return receipts
 
-    def _systems(self, system: str | None) -> Mapping[str, Recovery]:
+    def _systems(self, system: str | None) -> Mapping[str, "Recovery"]:
         return find_systems(self._recoveries(), system)
 
     async def _find(self, vm: str | int, system: str | None, *, exact: bool = False) -> FoundVM:
@@ -298,7 +301,7 @@ class RecoveryService:
             return await find_key(vm, system or "", self._recoveries(), self._journal())
         return await find_vm(vm, system, self._recoveries(), self._journal(), exact=exact)
 
-    def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
+    def _status(self, name: str, recovery: "Recovery") -> SystemRecoveryStatus:
         facts, commands = recovery.system_facts, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
@@ -334,7 +337,7 @@ class RecoveryService:
     def _context(
         self,
         system: str,
-        recovery: Recovery,
+        recovery: "Recovery",
         case: Case,
         records: VMRecords,
         decision: Decision | None = None,
@@ -393,7 +396,7 @@ def _vm_status(case: Case, context: ExplainContext) -> VMRecoveryStatus:
 
 
 async def _events(
-    journal: JournalReader, name: str, recovery: Recovery, uuid: str | None, limit: int
+    journal: JournalReader, name: str, recovery: "Recovery", uuid: str | None, limit: int
 ) -> Sequence[TimelineEvent]:
     """Return events of the system *name*, or of one VM; the newest of each kind."""
     key = recovery.key
@@ -423,7 +426,7 @@ def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> 
     )
 
 
-def _unseen(recovery: Recovery, now: datetime) -> str:
+def _unseen(recovery: "Recovery", now: datetime) -> str:
     """Return why the state of a system is out of date; empty if it is current."""
     seen = recovery.state.seen_time
     if seen is None:
@@ -447,7 +450,7 @@ def _is_listed(case: Case) -> bool:
     return case.state not in CALM_STATES
 
 
-def _is_enrolled(uuid: str, recovery: Recovery) -> bool:
+def _is_enrolled(uuid: str, recovery: "Recovery") -> bool:
     """Return whether a VM is enrolled; a VM without a case was, when it was last seen."""
     case = recovery.state.cases.get(uuid)
     return case is None or case.policy.acts
@@ -458,14 +461,14 @@ def _can_be_cleared(found: FoundVM) -> bool:
     return case is not None and (case.policy.acts or case.state is State.QUARANTINED)
 
 
-def _name_of(command: Command, recovery: Recovery) -> str:
+def _name_of(command: Command, recovery: "Recovery") -> str:
     if command.uuid is None:
         return ""
     case = recovery.state.cases.get(command.uuid)
     return case.name if case is not None else command.uuid
 
 
-def _in_force(command: Command | None, recovery: Recovery) -> CommandInForce | None:
+def _in_force(command: Command | None, recovery: "Recovery") -> CommandInForce | None:
     if command is None:
         return None
     return CommandInForce(
@@ -477,7 +480,7 @@ def _in_force(command: Command | None, recovery: Recovery) -> CommandInForce | N
 
 
 def _receipt(
-    command: Command, system: str, recovery: Recovery, vm: FoundVM | None
+    command: Command, system: str, recovery: "Recovery", vm: FoundVM | None
 ) -> CommandReceipt:
     (readiness, because), pause = recovery.readiness_now, recovery.commands.pause
     return CommandReceipt(

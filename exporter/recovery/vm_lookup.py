@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
 from exporter.formatting import nearest
 from exporter.patterns import folded, normalized
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
+
+if TYPE_CHECKING:  # loaded only where recovery is on
+    from exporter.recovery.engine import Recovery
 
 JOURNAL_ROWS = 1000
 """Rows per system that are searched for VMs that were deleted."""
@@ -24,7 +26,7 @@ class FoundVM(NamedTuple):
     """A VM and the recovery engine of its system."""
 
     system: str
-    recovery: Recovery
+    recovery: "Recovery"
     uuid: str
     key: int
     name: str
@@ -33,7 +35,9 @@ class FoundVM(NamedTuple):
         return f"{self.name} (key {self.key}, uuid {self.uuid}) in {self.system}"
 
 
-def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapping[str, Recovery]:
+def find_systems(
+    recoveries: Mapping[str, "Recovery"], system: str | None
+) -> Mapping[str, "Recovery"]:
     """
     Return the engine of the system with that name or URL; without one, all *recoveries*.
 
@@ -54,7 +58,9 @@ def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapp
     raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
 
 
-def systems_that_know(template: str, recoveries: Mapping[str, Recovery]) -> Mapping[str, Recovery]:
+def systems_that_know(
+    template: str, recoveries: Mapping[str, "Recovery"]
+) -> Mapping[str, "Recovery"]:
     """
     Return those of *recoveries* in which a log template is taught, or seen, as far as is known.
 
@@ -79,7 +85,7 @@ def systems_that_know(template: str, recoveries: Mapping[str, Recovery]) -> Mapp
 async def find_vm(
     wanted: str,
     system: str | None,
-    recoveries: Mapping[str, Recovery],
+    recoveries: Mapping[str, "Recovery"],
     journal: JournalReader | None,
     *,
     exact: bool = False,
@@ -119,7 +125,7 @@ async def find_vm(
 
 
 async def find_key(
-    key: int, system: str, recoveries: Mapping[str, Recovery], journal: JournalReader | None
+    key: int, system: str, recoveries: Mapping[str, "Recovery"], journal: JournalReader | None
 ) -> FoundVM:
     """
     Return the VM with *key*, whatever others are called.
@@ -137,7 +143,9 @@ async def find_key(
     raise UnknownNameError(f"recovery knows no VM with the key {key} in {system}")
 
 
-async def _deleted(chosen: Mapping[str, Recovery], journal: JournalReader | None) -> list[FoundVM]:
+async def _deleted(
+    chosen: Mapping[str, "Recovery"], journal: JournalReader | None
+) -> list[FoundVM]:
     """Return the VMs in the journal, which may no longer be in the inventory."""
     found: dict[tuple[str, str], FoundVM] = {}
     if journal is None:
@@ -150,7 +158,7 @@ async def _deleted(chosen: Mapping[str, Recovery], journal: JournalReader | None
     return list(found.values())
 
 
-def _known(system: str, recovery: Recovery) -> list[FoundVM]:
+def _known(system: str, recovery: "Recovery") -> list[FoundVM]:
     """Return the VMs that recovery monitors, and the others in the inventory."""
     state = recovery.state
     vms = state.inventory.vms if state.inventory is not None else {}
@@ -205,7 +213,7 @@ def _ambiguous(wanted: str, found: Sequence[FoundVM]) -> str:
 
 
 async def _not_found(
-    wanted: str, system: str | None, chosen: Mapping[str, Recovery], known: Sequence[FoundVM]
+    wanted: str, system: str | None, chosen: Mapping[str, "Recovery"], known: Sequence[FoundVM]
 ) -> Exception:
     where = system or ", ".join(chosen)
     problems = [

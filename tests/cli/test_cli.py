@@ -547,6 +547,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
             (
                 *("alembic", "bcrypt", "exporter.cli.recovery", "exporter.simulator"),
                 *(
+                    "exporter.recovery.engine",
                     "exporter.vendor.registry",
                     "exporter.web.tls",
                     "greenlet",
