@@ -296,7 +296,9 @@ class SystemBuilder:
                 random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
                 leadership=replica or ONLY_REPLICA,
-                open_for_leader=partial(self._journal.fenced_store, url, 0),
+                open_for_leader=(
+                    partial(self._journal.fenced_store, url, 0) if replica is not None else None
+                ),
             )
         )
 

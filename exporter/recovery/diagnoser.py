@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from exporter.recovery.detect.context import LogNames, LogUsers, diagnosis_context, log_names
+from exporter.recovery.detect.context import (
+    NO_NAMES,
+    LogNames,
+    LogUsers,
+    diagnosis_context,
+    log_names,
+)
 from exporter.recovery.detect.diagnosis import (
     add_stop_author,
     diagnose,
@@ -53,7 +59,7 @@ class Diagnoser:
         self._users = users
         self._powerstate = powerstate
         self._names_of: CheckedInventory | None = None
-        self._names = LogNames(frozenset(), frozenset())
+        self._names = NO_NAMES
         self._platform = platform
         self.log_tail = LogTail(platform, limits)
 
@@ -190,10 +196,8 @@ class Diagnoser:
 
     def _log_names(self, inventory: CheckedInventory) -> LogNames:
         if self._names_of is not inventory:
-            found, before = log_names(inventory), self._names
-            same = found.places == before.places  # then the same object, which compares fast
             self._names_of = inventory
-            self._names = found._replace(places=before.places) if same else found
+            self._names = log_names(inventory, self._names)
         return self._names
 
 

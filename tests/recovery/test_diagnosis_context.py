@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from exporter.model import VM, Cluster, Inventory, MachineStatus, Node
 from exporter.recovery.detect.context import (
+    NO_NAMES,
     LogNames,
     LogUsers,
     cluster_of,
@@ -33,7 +34,6 @@ WATCH = LogUsers(frozenset({"watch"}))
 NODES = {key: Node(key, f"node{key}", 1, 30 + key, None, None) for key in (1, 3, 4)}
 CLUSTERS = {1: Cluster(1, "east"), 2: Cluster(2, "west")}
 OFF = vm("stopped", running=False, cluster=2, on_power_loss="leave_off")
-NO_NAMES = LogNames(frozenset(), frozenset())
 
 
 def inventory(*vms: VM, **changes: Any) -> CheckedInventory:
@@ -170,6 +170,24 @@ def test_names_are_those_of_nodes_clusters_and_all_vms() -> None:
     assert found.places == {"node1", "node3", "node4", "east", "west"}
     assert found.vms == {"web-01", "twin"}
     assert found.shared == {"twin"}
+
+
+def test_names_that_did_not_change_are_the_same_objects() -> None:
+    first = log_names(inventory(OFF))
+
+    again = log_names(inventory(OFF), first)
+    assert again.places is first.places
+    assert again.vms is first.vms
+
+    twin = vm("running", running=True, uuid="a", name="web-01")
+    later = log_names(inventory(OFF, twin), first)
+    assert later.places is first.places
+    assert (later.vms, later.shared) == ({"web-01"}, {"web-01"})
+
+    east = {key: node for key, node in NODES.items() if node.name != "node1"}
+    moved = log_names(inventory(OFF, nodes=east), first)
+    assert moved == log_names(inventory(OFF, nodes=east))
+    assert moved.places != first.places
 
 
 # Where a VM is.

@@ -7,6 +7,7 @@ VergeOS holds back the handshake of the connection that an action is about to be
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import ssl
@@ -306,7 +307,7 @@ async def test_process_stopped_between_its_reads_and_its_action_sends_nothing(
         ((_, outcome, detail), *_) = scene.intents()
         assert stopped
         assert outcome == "abandoned"
-        assert "were read 2 s ago" in detail
+        assert re.search(r"were read [2-9] s ago", detail)
 
 
 def _is_about_one_vm(scene: Scene) -> bool:

@@ -108,14 +108,30 @@ class LogNames(NamedTuple):
     vms: AbstractSet[str]
     shared: AbstractSet[str] = frozenset()
     """Of several VMs each."""
+    of_each_vm: Sequence[str] = ()
 
 
-def log_names(inventory: CheckedInventory) -> LogNames:
-    """Return the names that may occur in rows of the logs."""
+NO_NAMES = LogNames(frozenset(), frozenset())
+
+
+def log_names(inventory: CheckedInventory, before: LogNames = NO_NAMES) -> LogNames:
+    """
+    Return the names that may occur in rows of the logs.
+
+    Args:
+        before: Those of an earlier inventory: what is equal is the same object, which compares
+            fast.
+
+    """
     nodes = {node.name for node in inventory.nodes.values()}
     clusters = {cluster.name for cluster in inventory.reported.clusters.values()}
     vms = [vm.config.name for vm in inventory.reported.vms]
-    return LogNames(frozenset(nodes | clusters), frozenset(vms), repeated(vms))
+    places = frozenset(nodes | clusters)
+    if places == before.places:
+        places = before.places
+    if vms == before.of_each_vm:  # so it nearly always is
+        return before._replace(places=places)
+    return LogNames(places, frozenset(vms), repeated(vms), vms)
 
 
 def location(case: Case, inventory: CheckedInventory) -> VMLocation:

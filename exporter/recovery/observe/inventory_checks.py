@@ -99,7 +99,7 @@ def check_inventory(
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
     statuses = statuses_of(inventory)
-    vms = readable_vms(inventory, _known_uuids(inventory, enrolled, last))
+    vms = readable_vms(inventory, lambda: _known_uuids(enrolled, last))
     shared = repeated([vm.config.uuid for vm in vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
@@ -130,12 +130,8 @@ def repeated(words: Sequence[str]) -> frozenset[str]:
     return frozenset(word for word, count in Counter(words).items() if count > 1)
 
 
-def _known_uuids(
-    inventory: Inventory, enrolled: Mapping[str, int], last: CheckedInventory | None
-) -> Mapping[int, str]:
-    """Return the UUIDs of VMs before, by key, if one of them is unreadable now."""
-    if not any("uuid" in vm.config.unreadable for vm in inventory.vms if vm.config.unreadable):
-        return {}
+def _known_uuids(enrolled: Mapping[str, int], last: CheckedInventory | None) -> Mapping[int, str]:
+    """Return the UUIDs that VMs had before, by key."""
     known = {vm.config.key: uuid for uuid, vm in last.vms.items()} if last is not None else {}
     return {key: uuid for uuid, key in enrolled.items()} | known
 

@@ -5,7 +5,7 @@ A VM of which a deciding value could not be read was not seen in that poll: its 
 shows nothing. The same holds of a node. No other VM or node is concerned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 
@@ -47,17 +47,19 @@ def is_status_readable(status: MachineStatus | None) -> bool:
     return status is None or not (status.unreadable and status.unreadable & OF_STATUS)
 
 
-def readable_vms(inventory: Inventory, uuids: Mapping[int, str]) -> Sequence[VM]:
+def readable_vms(
+    inventory: Inventory, uuids_before: Callable[[], Mapping[int, str]]
+) -> Sequence[VM]:
     """
     Return the VMs as they may be judged: without a status where a deciding value is unreadable.
 
     Args:
-        uuids: The UUIDs that VMs had before, by key, for rows whose own is unreadable.
+        uuids_before: Returns the UUIDs of VMs, by key, for rows whose own is unreadable.
 
     """
     if is_all_readable(inventory):
         return inventory.vms
-    clusters = unreadable_clusters(inventory)
+    clusters, uuids = unreadable_clusters(inventory), uuids_before()
     return [
         vm
         if is_config_readable(vm, clusters) and is_status_readable(vm.status)

@@ -1,8 +1,7 @@
 """The recovery report of one system, for the metrics."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 
 from exporter.model import (
     BudgetRemaining,
@@ -25,16 +24,16 @@ RUNNING = (ObservedState.UP, ObservedState.HUNG)
 PROVEN = (State.HELD, State.BACKOFF, State.QUARANTINED)
 """States of a crash that is proven: a guard forbids the action."""
 
-_by_key = attrgetter("key")
-
 
 class StatusCache:
     """One entry per VM; the object stays the same while its case and what forbids its start do."""
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[Case, tuple[str, str], RecoveryVM]] = {}
+        self._uuids: Sequence[str] = ()
+        """Of the entries, in the order of the keys of their VMs."""
         self._vms: tuple[RecoveryVM, ...] = ()
-        """Those of the entries, by key."""
+        """Those of the entries, in the same order."""
 
     def vms(
         self,
@@ -53,7 +52,7 @@ class StatusCache:
 
         """
         before, now = self._entries, dict[str, tuple[Case, tuple[str, str], RecoveryVM]]()
-        is_as_before = True
+        is_as_before = is_in_order = True
         for uuid, case in cases.items():
             entry = before.get(uuid)
             if entry is not None and entry[0] is case and case.diagnosis is None:
@@ -62,17 +61,22 @@ class StatusCache:
             guard = _failed_guard(case, decisions.get(uuid)) if case.state in PROVEN else ""
             row = blocking(case) if case.diagnosis is not None else ""
             if entry is None or entry[0] is not case or entry[1] != (guard, row):
-                entry = case, (guard, row), _status(case, guard, row, time_of)
+                vm = _status(case, guard, row, time_of)
+                is_in_order &= entry is not None and entry[2].key == vm.key
+                entry = case, (guard, row), vm
                 is_as_before = False
             now[uuid] = entry
         self._entries = now
-        if not is_as_before or len(now) != len(self._vms):
-            self._vms = tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
+        if not is_in_order or len(now) != len(before):
+            self._uuids = sorted(now, key=lambda uuid: now[uuid][2].key)
+            is_as_before = False
+        if not is_as_before:
+            self._vms = tuple(now[uuid][2] for uuid in self._uuids)
         return self._vms
 
     def clear(self) -> None:
         """Drop every entry, because the start of monitored time changed."""
-        self._entries.clear()
+        self._entries, self._uuids, self._vms = {}, (), ()
 
 
 def _failed_guard(case: Case, decision: Decision | None) -> str:
