@@ -101,8 +101,11 @@ async def test_page_of_a_moved_system_stays_until_the_new_address_answers(tmp_pa
     config = tmp_path / "vergewatch.yaml"
     async with simulating(seed=1) as old, simulating(seed=2, vms=5) as new:
         written(config, url=old.url, api_key=old.api_key)
-        # The page is read before the rows are stale, however busy the machine is.
-        patient = {"VERGEWATCH_POLL__STALE_AFTER_POLLS": "20"}
+        # No poll fails and no rows are stale before the page is read, however busy the machine is.
+        patient = {
+            "VERGEWATCH_POLL__STALE_AFTER_POLLS": "20",
+            "VERGEWATCH_API__TIMEOUT_SECONDS": "20",
+        }
         async with running(patient, "--config", str(config)) as daemon:
             before = identities(await daemon.until_up())
             async with scraped_all_the_time(daemon, seconds=1.5) as pages:
