@@ -65,7 +65,7 @@ def _rule_changes(rule: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, An
 
 
 def killed_by_cases(mutant: Mutant) -> str:
-    """Return the alert whose cases fail with the rules of *mutant*, or an empty string."""
+    """Return the rule whose cases fail with *mutant*, or that others do; empty if none fails."""
     rule = mutant.before.partition(": ")[0]
     loading = [case for case in _cases() if mutant.file.name in loaded_files(case)]
     own = [case for case in loading if rule in (case.alert, *_records_of(case))]

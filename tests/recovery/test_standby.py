@@ -281,13 +281,19 @@ def test_leader_warms_up_after_it_forgot_another_instance_that_acts() -> None:
     assert readiness(harness) is ReadinessState.WARMING_UP
 
 
-def test_command_given_to_a_leader_whose_journal_is_closed_is_in_force_once_it_is_open() -> None:
+def with_a_quarantined_vm() -> Harness:
+    """Return a leader that gave up the VM web-01, which could be started now."""
     harness = Harness(leadership=LeadsInTurn()).warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
     harness.advance(1800)
     assert harness.case("web-01").state is State.QUARANTINED
     harness.world.faults.clear()
+    return harness
+
+
+def test_command_given_to_a_leader_whose_journal_is_closed_is_in_force_once_it_is_open() -> None:
+    harness = with_a_quarantined_vm()
     harness.journal.broken = "no answer in 10 s"
     harness.advance(EVERY)
     assert harness.recovery.stands_by
@@ -526,12 +532,7 @@ def test_answer_that_another_replica_was_given_is_used(
 
 
 def test_vm_that_another_replica_cleared_is_restarted() -> None:
-    harness = Harness(leadership=LeadsInTurn()).warm()
-    harness.world.faults.turn_on("accepted_but_never_starts")
-    harness.world.crash("web-01")
-    harness.advance(1800)
-    assert harness.case("web-01").state is State.QUARANTINED
-    harness.world.faults.clear()
+    harness = with_a_quarantined_vm()
 
     uuid = harness.world.vm("web-01").uuid
     clear = msgspec.structs.replace(DISARM, kind=CommandKind.CLEAR, uuid=uuid)
