@@ -55,6 +55,15 @@ def test_a_page_shows_the_next_poll_without_being_loaded_again(visitor: Visitor)
     assert "UTC" not in page.inner_text("footer time")  # the zone of the browser, again
 
 
+def test_a_search_that_replaces_one_on_its_way_is_no_fault(visitor: Visitor) -> None:
+    page = visitor.open("/vms")
+    page.route("**/vms?*q=gr&*", lambda route: None)  # never answered
+    with page.expect_request("**/vms?*q=gr&*"):
+        page.fill("#search", "gr")
+    with page.expect_event("requestfailed"), page.expect_response("**/vms?*q=gre&*"):
+        page.fill("#search", "gre")
+
+
 def test_keys_search_go_to_pages_and_show_help(visitor: Visitor) -> None:
     page = visitor.open("/")
     page.keyboard.press("/")

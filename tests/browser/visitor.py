@@ -15,6 +15,11 @@ HEIGHT = 1000
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE_MS = 15_000
 SEVERE = ("serious", "critical")
+ABORTED = ("htmx:afterRequest,", "htmx:sendAbort,")
+"""
+htmx logs these as errors when a request ends because its page was left, or because a newer request
+took its place. A request that failed is logged as another one, such as `htmx:sendError`.
+"""
 FIND_BARRIERS = """async (severe) => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
   return found.violations.filter((one) => severe.includes(one.impact)).map(
@@ -134,7 +139,7 @@ class Visitor:
         return list(self.page.evaluate(script, argument))
 
     def _note_message(self, message: Any) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(ABORTED):
             self.faults.errors.append(f"{message.text} ({message.location.get('url')})")
 
 
