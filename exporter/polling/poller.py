@@ -172,6 +172,11 @@ class Poller:
         """The tables whose rows are published: never of two addresses at once."""
         return self._inherited or self.tables
 
+    @property
+    def _has_name(self) -> bool:
+        """Whether the name of the system at this address is known, whichever rows are shown."""
+        return self._named if self._inherited is None else self._is_named_by_itself
+
     def _drop_inherited(self) -> None:
         """Show the rows of this address once it has answered, or those of the other are stale."""
         if self._inherited is None:
@@ -285,7 +290,7 @@ class Poller:
 
     def _due(self) -> list[str]:
         essential = self.tables.essential
-        first = essential if self._named else essential | {IDENTITY}
+        first = essential if self._has_name else essential | {IDENTITY}
         return self.tables.due(now=self._elapsed(), first=first)
 
     async def _read(self, table: str) -> None:
@@ -302,7 +307,7 @@ class Poller:
             self._learn_name(rows.rows)
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
-        waits_for_name = table == IDENTITY and not self._named
+        waits_for_name = table == IDENTITY and not self._has_name
         self.tables.failed(
             table,
             error,

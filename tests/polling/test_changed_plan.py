@@ -10,7 +10,7 @@ from exporter.collectors.inventory import join
 from exporter.errors import BadReplyError
 from exporter.model import Identity, Inventory, PollResult, SystemReport
 from exporter.polling.plan import Plan
-from exporter.polling.poller import Poller
+from exporter.polling.poller import NAME_RETRY_SECONDS, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import TableRows
 from tests.exposition.builders import config
@@ -191,6 +191,41 @@ async def test_rows_of_another_address_stay_whole_while_the_new_one_is_read(
     await second.poller.poll()
     assert second.vm_names == ["other"]
     assert second.reports[-1].system_name == "moved"
+
+
+async def test_slow_system_at_another_address_is_named_before_its_rows_are_shown(
+    clock: FakeClock,
+) -> None:
+    first = Watched(clock)
+    await first.poller.poll()
+    second = Watched(clock, first.poller, "http://b")
+    second.source.rows |= {"identity": TableRows(Identity("moved", ""), 1), "vms": OTHER_VMS}
+    read = second.source.read
+
+    async def slowly(name: str) -> object:
+        await clock.pass_by(20)  # the essential tables are due again before the others are read
+        return await read(name)
+
+    second.source.read = slowly  # type: ignore[method-assign]
+    await second.poller.poll()
+    assert second.reports[-1].up
+    assert second.reports[-1].system_name == "moved"
+
+
+async def test_name_of_another_address_is_asked_for_again_soon(clock: FakeClock) -> None:
+    patient = PLAN._replace(stale_after_polls=1000)
+    first = Watched(clock, plan=patient)
+    await first.poller.poll()
+    second = Watched(clock, first.poller, "http://b", plan=patient)
+    second.source.fail_all(FAILS)
+    running = asyncio.create_task(second.poller.run())
+    await clock.pass_by(2000)
+    assert second.reports[-1].up  # by the rows of the first address
+    second.source.errors = {}
+    await clock.pass_by(NAME_RETRY_SECONDS + 20)
+    assert second.vm_names == ["web"]
+    assert second.reports[-1].up
+    running.cancel()
 
 
 async def test_rows_that_two_pollers_inherit_stay_those_of_their_address(clock: FakeClock) -> None:
