@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 
 from exporter.collectors.clusters import CLUSTERS
@@ -12,8 +13,8 @@ from exporter.collectors.vm_tags import collector_of
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
 from exporter.model import IDENTITY
-from exporter.polling.key_share import ALONE, KeyShare, of_standby, standby_requests
-from exporter.polling.schedule import TableSchedule, fit_to_budget
+from exporter.polling.key_share import ALONE, KeyShare, of_standby
+from exporter.polling.schedule import TableSchedule, fit_to_budget, for_polling, requests_per_hour
 from exporter.recovery.log_tail import read_seconds
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import LogTable
@@ -127,15 +128,17 @@ def plan(
             for table in tables
         ),
     )
+    allowed = for_polling(per_hour, reserve, besides)
+    at_most = share.of_standby(allowed) if is_running else inf
+    standby = of_standby(wanted, also=(IDENTITY,), at_most=at_most)
     if share.stands_by:
-        return of_standby(wanted, also=(IDENTITY,))
-    standby = standby_requests(wanted, also=(IDENTITY,))
+        return standby
     return fit_to_budget(
         wanted,
         per_hour=per_hour,
         reserve=reserve,
         besides=besides,
-        elsewhere=lambda allowed: share.elsewhere(allowed, standby),
+        elsewhere=share.elsewhere(allowed, requests_per_hour(standby)),
         paged=paged,
         is_running=is_running,
     )

@@ -1,6 +1,6 @@
 """When each table is due, what an hour of polling costs, and how it fits the request budget."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, floor
 from typing import NamedTuple, NoReturn
 
@@ -49,7 +49,7 @@ def fit_to_budget(
     per_hour: int,
     reserve: float,
     besides: Sequence[TableSchedule] = (),
-    elsewhere: Callable[[int], float] = lambda _: 0.0,
+    elsewhere: float = 0.0,
     paged: bool = False,
     is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
@@ -57,13 +57,14 @@ def fit_to_budget(
     Return *schedules*, stretched as far as needed to fit an hour's requests.
 
     Tables of the lowest importance are stretched first, all by one factor, up to `MAX_STRETCH`.
-    As far as that is possible, the hour has room for a start besides, which polls every table.
+    As far as that is possible, the hour has room for a start besides, which polls every table; at
+    most half of it is kept free for that.
 
     Args:
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
         besides: The regular reads of recovery, which the reserve pays for as far as it goes.
-        elsewhere: Returns how many of the requests for polling others with the same key need.
+        elsewhere: How many of the requests for polling others with the same key need.
         paged: Whether tables are read page by page. A start then costs up to twice as much: it does
             not know the last page of a table.
         is_running: Whether polling goes on in any case: if nothing else helps, every interval is
@@ -73,10 +74,10 @@ def fit_to_budget(
         ConfigError: They do not fit even then; with the arithmetic.
 
     """
-    shared = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
-    allowed = floor(shared - elsewhere(shared))
+    shared = for_polling(per_hour, reserve, besides)
+    allowed = floor(shared - elsewhere)
     at_start = sum(one.requests for one in schedules) * (2 if paged else 1)
-    aim = allowed - at_start
+    aim = max(allowed - at_start, allowed / 2)
     fitted = tuple(schedules)
     for importance in sorted({one.importance for one in schedules if not one.fixed}):
         excess = requests_per_hour(fitted) - aim
@@ -85,17 +86,17 @@ def fit_to_budget(
         stretchable = [one for one in fitted if one.importance == importance and not one.fixed]
         cost = requests_per_hour(stretchable)
         factor = cost / (cost - excess) if cost > excess else MAX_STRETCH
-        stretched = {one.table: _stretched(one, min(factor, MAX_STRETCH)) for one in stretchable}
-        fitted = tuple(stretched.get(one.table, one) for one in fitted)
+        longer = {one.table: stretched(one, min(factor, MAX_STRETCH)) for one in stretchable}
+        fitted = tuple(longer.get(one.table, one) for one in fitted)
     needed = requests_per_hour(fitted)
     if needed > allowed and is_running:
-        return tuple(_stretched(one, needed / max(1.0, aim)) for one in fitted)
+        return tuple(stretched(one, needed / max(1.0, aim)) for one in fitted)
     if needed > allowed:
         _refuse(fitted, allowed=allowed, per_hour=per_hour, elsewhere=shared - allowed)
     return fitted
 
 
-def _stretched(schedule: TableSchedule, factor: float) -> TableSchedule:
+def stretched(schedule: TableSchedule, factor: float) -> TableSchedule:
     """Return *schedule* with an interval of whole seconds that is *factor* times as long."""
     return schedule._replace(every_seconds=float(ceil(round(schedule.every_seconds * factor, 6))))
 
@@ -130,6 +131,11 @@ def requests_per_hour(schedules: Iterable[TableSchedule]) -> float:
 def allowance(per_hour: int, reserve: float) -> int:
     """Return how many of *per_hour* requests polling may send, without the share *reserve*."""
     return floor(round(per_hour * (1 - reserve), 6))
+
+
+def for_polling(per_hour: int, reserve: float, besides: Sequence[TableSchedule]) -> int:
+    """Return how many of *per_hour* requests polling may send; see `fit_to_budget`."""
+    return min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
 
 
 def _refuse(

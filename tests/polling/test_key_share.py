@@ -1,5 +1,7 @@
 """How replicas with one key share the requests of an hour."""
 
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,30 @@ def test_plans_of_all_replicas_fit_the_hour_whichever_leads(replicas: int, per_h
         return
     in_all = leader + (replicas - 1) * standby
     assert in_all <= allowance(per_hour, 0.15)
+
+
+@given(
+    replicas=st.integers(2, 4),
+    vms=st.integers(1, 10_000),
+    page=st.sampled_from([250, 1000]),
+    mode=st.sampled_from(["enforce", "off"]),
+)
+def test_plans_of_all_replicas_use_and_fit_the_hour_however_many_vms_there_are(
+    replicas: int, vms: int, page: int, mode: str
+) -> None:
+    system = resolved(mode=mode)
+    tables = ("vms", "machine_status", "machine_stats", "machine_nics", "machine_drives")
+    pages = dict.fromkeys(tables, ceil(vms / page))
+    shares = (
+        [KeyShare(replicas, leads=True)] + [KeyShare(replicas, leads=False)] * (replicas - 1)
+        if mode == "enforce"
+        else [KeyShare(replicas, leads=None)] * replicas
+    )
+
+    plans = [requests_per_hour(system.schedules_for(pages, one, is_running=True)) for one in shares]
+
+    assert sum(plans) <= 850
+    assert all(plan >= 850 / 12 for plan in plans)
 
 
 @pytest.mark.parametrize("replicas", [2, 3, 4])

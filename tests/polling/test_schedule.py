@@ -1,7 +1,7 @@
 """Due times on a grid, retry delays, and the fit of a schedule to the request budget."""
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, floor
 
 import pytest
 from hypothesis import given
@@ -175,6 +175,36 @@ def test_running_schedule_that_no_longer_fits_is_stretched_as_a_whole() -> None:
 
     assert 0.9 * 850 < requests_per_hour(fitted) <= 850 - 14
     assert intervals(fitted)["nics"] == pytest.approx(3 * intervals(fitted)["vms"], abs=3)
+
+
+@given(
+    pages=st.integers(1, 500),
+    per_hour=st.integers(300, 10_000),
+    elsewhere=st.floats(0, 0.5),
+    paged=st.booleans(),
+)
+def test_running_schedule_uses_what_it_may_however_many_pages_its_tables_have(
+    pages: int, per_hour: int, elsewhere: float, paged: bool
+) -> None:
+    schedules = (
+        TableSchedule("vms", 20.0, requests=pages, essential=True, fixed=True),
+        TableSchedule("machine_status", 20.0, requests=pages, essential=True, fixed=True),
+        *(TableSchedule(f"rare {number}", 60.0, importance=1) for number in range(5)),
+    )
+    allowed = floor(per_hour * (1 - elsewhere))
+
+    fitted = fit_to_budget(
+        schedules,
+        per_hour=per_hour,
+        reserve=0,
+        elsewhere=per_hour * elsewhere,
+        paged=paged,
+        is_running=True,
+    )
+
+    assert requests_per_hour(fitted) <= allowed + 1
+    if fitted != schedules:  # whole seconds are less exact where intervals are short
+        assert requests_per_hour(fitted) >= 0.4 * allowed - 50
 
 
 @pytest.mark.parametrize("paged", [False, True])
