@@ -69,6 +69,21 @@ class Join(Protocol):
     ) -> Inventory: ...
 
 
+class _Spent:
+    """How long the tables of one poll took to read, in seconds."""
+
+    def __init__(self) -> None:
+        self.essential = 0.0
+        self.other: float | None = None
+        """None until one of the others was read."""
+
+    def add(self, seconds: float, *, is_essential: bool) -> None:
+        if is_essential:
+            self.essential += seconds
+        else:
+            self.other = (self.other or 0.0) + seconds
+
+
 class Poller:
     """
     Polls one system.
@@ -207,11 +222,15 @@ class Poller:
         due, before = self._due(), tables.all()
         polls_essential = not tables.essential.isdisjoint(due)
         lost: VergeOSError | None = None
+        spent = _Spent()
         while due and lost is None and self._next is None:
-            if tables.is_essential_due(now=self._elapsed(), besides=due):
-                break  # meanwhile
-            table = due.pop(0)
+            table, began = due.pop(0), self._elapsed()
+            is_essential = table in tables.essential
+            if not (is_essential or self._has_time(table, spent, due)):
+                due = [one for one in due if one in tables.essential]
+                continue
             await self._read(table)
+            spent.add(self._elapsed() - began, is_essential=is_essential)
             lost = self._why_lost(table)
         if lost is not None:
             for table in due:  # their requests would fail in the same way
@@ -231,6 +250,24 @@ class Poller:
         if polls_essential and not is_cut_short and self._on_poll is not None:
             unnamed, clock = self._unnamed_because(), self._clock
             self._on_poll(poll_result(tables, self.inventory, unnamed, clock, self._began))
+
+    def _has_time(self, table: str, spent: "_Spent", due: Sequence[str]) -> bool:
+        """
+        Return whether *table* may be read before the essential tables are read again.
+
+        Where these take long, at least one of the others is read in each poll, and more of them in
+        half of the time, as long as the rows of the essential tables do not get stale.
+
+        Args:
+            due: The tables that are read after it in any case.
+
+        """
+        now, tables = self._elapsed(), self.tables
+        if spent.other is None or not tables.is_essential_due(now=now, besides=due):
+            return True
+        seconds = tables[table].duration_seconds or 0.0
+        stays_fresh = tables.fresh(now=now + seconds + spent.essential).keys()
+        return spent.other + seconds <= spent.essential and tables.essential <= stays_fresh
 
     def _refit(self) -> None:
         """Use the schedules that fit what the tables need by now."""

@@ -89,10 +89,20 @@ class TableStates:
         }
 
     def due(self, *, now: float, first: Iterable[str]) -> list[str]:
-        """Return the tables to read now: those in *first* first, and failing ones last."""
-        due = [table for table, state in self._states.items() if state.due <= now]
+        """
+        Return the tables to read now: those in *first* first, and of the others the longest due.
+
+        Failing ones come last, unless they have waited for so long that they might never be read.
+        """
         early = frozenset(first)
-        return sorted(due, key=lambda table: (self._states[table].failures, table not in early))
+
+        def order(table: str) -> tuple[int, bool, float]:
+            state = self._states[table]
+            has_waited = now - state.due > self.schedules[table].every_seconds
+            is_late = table not in early
+            return 0 if has_waited else state.failures, is_late, state.due if is_late else 0.0
+
+        return sorted((one for one, state in self._states.items() if state.due <= now), key=order)
 
     @property
     def next_due(self) -> float:

@@ -1,6 +1,7 @@
 """Polling one system with a scripted source and a fake clock."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -283,6 +284,30 @@ async def test_failing_table_affects_no_other_table(running: Harness) -> None:
     assert running.table("machine_drives").fresh
     assert running.inventory is not None
     assert "machine_nics" not in running.inventory.sources
+
+
+@pytest.mark.parametrize("seconds", [9.0, 15.0, 19.0, 25.0])
+async def test_no_table_is_left_out_while_the_essential_ones_take_long(
+    running: Harness, seconds: float
+) -> None:
+    read, clock = running.source.read, running.clock
+    running.source.errors = {"machine_drives": ForbiddenError("not for you")}
+
+    async def slowly(name: str) -> object:
+        await clock.sleep(seconds if name in ("vms", "machine_status") else 1.0)
+        return await read(name)
+
+    running.source.read = slowly  # type: ignore[method-assign]
+    running.source.take_reads()
+    await clock.pass_by(1000)
+
+    reads = Counter(running.source.take_reads())
+    assert reads["machine_nics"] >= 5
+    assert reads["machine_drives"] >= 2
+    others = reads.total() - reads["vms"] - reads["machine_status"]
+    assert others <= reads["vms"] * 3
+    if seconds < 15:  # else their rows are stale before they are read again
+        assert all(report.up for _, report in running.published[9:])
 
 
 async def test_failing_table_is_read_after_the_working_ones(running: Harness) -> None:
