@@ -161,16 +161,36 @@ def _seen_not_up(
     """
     if before is ObservedState.UP:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
-    lived = False
     if started_at is not None:
-        lived = case.started is not None and started_at > case.started
+        ran = case.started is not None and started_at > case.started
+        case = _ran_unseen(case, moment) if ran else case
         case = replace(case, started=started_at)
-    if case.up_at is not None and (case.trouble_at is None or lived):
+    if case.up_at is not None and case.trouble_at is None:
         gap = max(case.max_gap_seconds, moment.gap_seconds)
         if before is ObservedState.GONE:
             gap = max(gap, moment.at - case.up_at)
         case = replace(case, max_gap_seconds=gap)
     return case
+
+
+def _ran_unseen(case: Case, moment: Moment) -> Case:
+    """
+    Return the case of a VM that was started since the inventory before, and is down again.
+
+    What explained the first time that it went down does not explain the second.
+    """
+    case = replace(case, trouble_at=None, times_observed=0, log_down=None)
+    if case.state is not State.STOPPED or case.observed not in TROUBLE or case.up_at is None:
+        return case
+    case = _forget_trouble(case, case.node)
+    case = replace(
+        case,
+        up_at=moment.before_at,
+        up_clock=moment.before_clock,
+        lost_at=moment.at,
+        lost_clock=moment.clock,
+    )
+    return step(case, Event.SEEN_CHANGING, at=moment.at)
 
 
 def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: Limits) -> Case:
@@ -179,6 +199,8 @@ def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: 
     if before is case.observed and case.trouble_at is not None and watched:
         case = replace(case, times_observed=case.times_observed + 1)
     else:
+        if before in TROUBLE and before is not case.observed:
+            case = replace(case, log_down=None)  # what was written meanwhile may be the cause
         case = replace(case, trouble_at=moment.at, times_observed=1)
         if case.state in DIAGNOSED and not _is_proven_for_good(case):
             case = step(case, Event.SEEN_CHANGING, at=moment.at)

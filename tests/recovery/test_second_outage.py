@@ -1,0 +1,92 @@
+"""
+A VM that is down, hung or stopped goes down once more: the logs are judged for that anew.
+
+What was written since it was first seen down is a consequence of that, but perhaps the cause of
+what followed.
+"""
+
+from typing import Any
+
+import pytest
+
+from exporter.recovery.model.cases import DiagnosisKind
+from exporter.recovery.model.states import State
+from tests.recovery.harness import Harness
+from tests.recovery.test_evidence import Play, seed  # noqa: F401 - a fixture
+from tests.recovery.test_scenarios import ENOUGH
+
+HOURS = 3600.0
+TELLING_ROWS = [
+    ("Bulk power off of {name}, web-02", "anna", {"table": "logs", "object_type": "", "name": ""}),
+    ("Bulk power off of 4 VMs", "anna", {"table": "logs", "object_type": "", "name": ""}),
+    ("Automation {word} switches the VM off", "system", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "user", "about"), TELLING_ROWS)
+def test_hung_vm_that_goes_off_after_an_unknown_row_stays_off(
+    seed: int,  # noqa: F811
+    text: str,
+    user: str,
+    about: dict[str, Any],
+) -> None:
+    play = Play(seed)
+    play.world.hang(play.name)
+    play.advance(400.0)
+    play.write(text, user=user, **about)
+    play.world.crash(play.name)
+
+    play.advance(ENOUGH)
+
+    play.assert_stays_off()
+    assert play.harness.case(play.name).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(("text", "user", "about"), TELLING_ROWS)
+def test_vm_that_goes_off_again_after_our_start_and_an_unknown_row_is_not_started_again(
+    seed: int,  # noqa: F811
+    text: str,
+    user: str,
+    about: dict[str, Any],
+) -> None:
+    play = Play(seed)
+    play.world.crash(play.name)
+    while not play.harness.asked(play.name):
+        play.harness.poll()
+        play.harness.clock.elapsed += 20.0
+    play.world.catch_up()
+    assert play.harness.running(play.name)
+    play.write(text, user=user, **about)
+    play.world.crash(play.name)  # before a poll has seen it up
+
+    play.advance(ENOUGH)
+
+    assert len(play.harness.asked(play.name)) == 1
+    assert play.harness.case(play.name).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("tag", ["recovery/auto", "recovery/unless-stopped", "recovery/always"])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_stopped_vm_that_ran_unseen_and_crashed_is_not_silent(tag: str, *, restarts: bool) -> None:
+    harness = Harness(tags={"web-01": [tag]}).warm()
+    harness.world.operator_stops("web-01")
+    harness.advance(ENOUGH)
+    assert harness.case("web-01").state is State.STOPPED
+
+    harness.clock.elapsed += 1 * HOURS
+    harness.world.operator_starts("web-01")
+    harness.clock.elapsed += 6 * HOURS
+    harness.world.catch_up()
+    harness.world.crash("web-01")
+    harness.clock.elapsed += 600.0
+    harness.world.catch_up()
+    if restarts:
+        harness.new_process()
+    harness.advance(3 * ENOUGH)
+
+    if harness.running("web-01"):
+        assert tag != "recovery/auto"
+        return
+    case = harness.case("web-01")
+    assert case.diagnosis is not None
+    assert case.diagnosis.kind is DiagnosisKind.UNKNOWN
