@@ -318,8 +318,8 @@ def test_action_that_did_not_help_requires_a_new_proof_and_a_pause_if_it_may_sti
     after = ended(before, intent(action, outcome=outcome))
 
     expected = reset_evidence(before, Event.TIME_UP, at=1000.0)
-    if outcome is Outcome.FAILED and action is Action.KILL:  # what goes down now, it did not do
-        expected = replace(expected, killed_position=None, killed_at=None, kill_unanswered=False)
+    if outcome is Outcome.FAILED and action is Action.KILL:  # it may still have an effect
+        expected = replace(expected, kill_failed=True)
     if outcome in (Outcome.UNKNOWN, None):
         lost = 1000.0 + LIMITS.verify_lost_seconds
         expected = replace(expected, retry_at=max(retry_at or lost, lost))

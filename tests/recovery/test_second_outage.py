@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import DiagnosisKind
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.states import State
+from exporter.recovery.recovery_config import RecoveryConfig
+from exporter.simulator.world.context import Timings
 from tests.recovery.harness import Harness
 from tests.recovery.test_evidence import Play, seed  # noqa: F401 - a fixture
 from tests.recovery.test_scenarios import ENOUGH
@@ -90,3 +94,29 @@ def test_stopped_vm_that_ran_unseen_and_crashed_is_not_silent(tag: str, *, resta
     case = harness.case("web-01")
     assert case.diagnosis is not None
     assert case.diagnosis.kind is DiagnosisKind.UNKNOWN
+
+
+@pytest.mark.parametrize("seconds", [160.0, 200.0, 400.0, 900.0])
+@pytest.mark.parametrize("own", ["", "vergewatch"])
+def test_kill_of_ours_that_takes_long_is_no_stop_by_a_person(seconds: float, own: str) -> None:
+    harness = Harness(
+        tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]},
+        timings=Timings(migration_per_gb=0.2, kill=seconds),
+        setup=RecoveryConfig(Limits(), Mode.ENFORCE, log_users=LogUsers(frozenset({own} - {""}))),
+    ).warm()
+    harness.world.hang("web-01")
+    actions: list[str] = []
+    while "kill" not in actions:
+        harness.advance(20.0)
+        actions = [one.action for one in harness.asked()]
+        if len(actions) < 3 and harness.running("web-01"):
+            harness.world.hang("web-01")  # whatever is tried
+
+    harness.advance(seconds + 2 * ENOUGH)
+
+    if harness.running("web-01"):
+        assert [one.action for one in harness.asked()][-1] == "poweron"
+        return
+    case = harness.case("web-01")
+    assert case.diagnosis is not None
+    assert case.diagnosis.kind is not DiagnosisKind.STOPPED

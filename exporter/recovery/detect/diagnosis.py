@@ -260,4 +260,5 @@ def _crashed(case: Case) -> Diagnosis:
 
 def _was_killed(case: Case) -> bool:
     """Return whether it is surely a kill of ours that brought it down."""
-    return case.killed_position is not None and not case.kill_unanswered
+    is_doubtful = case.kill_unanswered or case.kill_failed
+    return case.killed_position is not None and not is_doubtful

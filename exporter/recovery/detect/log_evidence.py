@@ -87,6 +87,7 @@ def diagnose_from_logs(
         bool(case.attempts),
         case.observed,
         case.kill_unanswered,
+        case.kill_failed,
     )
     memo = about.logs.memo if about.logs is not None else None
     if memo is None or not memo["lasts"]:
@@ -295,8 +296,8 @@ def _by_vm_row(
 
 
 def _echoes_our_kill(judged: JudgedRow, case: Case) -> bool:
-    """Return whether the platform wrote it after a kill of ours."""
-    sent = case.killed_position
+    """Return whether the platform wrote it after a kill of ours that was about to have effect."""
+    sent = None if case.kill_failed else case.killed_position
     return sent is not None and not sent.includes(judged.row) and not judged.by_person
 
 

@@ -235,6 +235,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When that kill was sent."""
     kill_unanswered: bool = False
     """Whether VergeOS may not have received that kill."""
+    kill_failed: bool = False
+    """Whether that kill had no effect within its time; it may have one later."""
     cleared_at: float = 0.0
     """When an operator cleared it; earlier actions do not count against its budget."""
     question: Question | None = None

@@ -235,16 +235,17 @@ def without_last_loss(case: Case) -> Case:
 
 def _seen_between(case: Case, at: float, clock: float | None) -> Case:
     """Record a VM that is neither up nor in trouble, but on its way or strange."""
+    stopping = case.observed is ObservedState.STOPPING
+    by_our_kill = stopping and case.killed_position is not None
     words_since_up = (
         case.words_since_up
-        if case.word in case.words_since_up
+        if case.word in case.words_since_up or by_our_kill
         else (*case.words_since_up, case.word)
     )
     case = replace(case, words_since_up=words_since_up, trouble_at=None, times_observed=0)
     if case.state in (State.BASELINE, State.QUARANTINED):
         return case
-    if case.observed in (ObservedState.STOPPING, ObservedState.HIBERNATED):
-        stopping = case.observed is ObservedState.STOPPING
+    if case.observed is ObservedState.HIBERNATED or (stopping and not by_our_kill):
         cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
         if case.state is not State.STOPPED:  # where it is, more may be known than that
             case = replace(
@@ -295,6 +296,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         killed_position=None,
         killed_at=None,
         kill_unanswered=False,
+        kill_failed=False,
         question=None,
     )
 
@@ -369,6 +371,7 @@ def after_sending(
         killed_position=intent.sent_position if kills else case.killed_position,
         killed_at=at if kills else case.killed_at,
         kill_unanswered=not accepted if kills else case.kill_unanswered,
+        kill_failed=case.kill_failed and not kills,
     )
 
 
@@ -419,7 +422,7 @@ def after_outcome(
     if overruled:
         return replace(stopped_again(case, at=at), helped_at=at)
     if outcome is Outcome.FAILED and kills:
-        case = replace(case, killed_position=None, killed_at=None, kill_unanswered=False)
+        case = replace(case, kill_failed=True)
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or wait, wait))
