@@ -78,5 +78,6 @@ class ReplayStore:
     async def take_commands(self, at: float, /) -> Sequence[Command]:  # noqa: ARG002 - the port's
         return ()
 
-    async def save_command(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
         self._commands.append(command)
+        return ()

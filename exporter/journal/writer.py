@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql import ColumnElement
 
 from exporter.clock import Clock
 from exporter.errors import IntentOpenError, JournalError, LimitReachedError
@@ -48,6 +49,8 @@ T = TypeVar("T")
 NO_EPOCH = 0
 """The epoch of a command that waits until the leader takes it."""
 _WAITS = commands.c.epoch == NO_EPOCH
+_ORDER = (case((_WAITS, 1), else_=0), commands.c.id)
+"""The order in which commands are in force: those that wait will be taken after the others."""
 
 _DELETE_CASE = delete(cases).where(
     cases.c.system == bindparam("of_system"), cases.c.uuid == bindparam("of_uuid")
@@ -140,8 +143,10 @@ class SystemJournal:
         measured = update(intents).where(*this).values(time_to_service_seconds=seconds)
         await self._write(lambda connection: connection.execute(measured))
 
-    async def save_command(self, command: Command, /) -> None:
-        await self._database.write(lambda connection: self._save_command(connection, command))
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
+        return await self._database.write(
+            lambda connection: self._save_command(connection, command)
+        )
 
     async def waiting_commands(self) -> Sequence[Command]:
         fence = self._fence
@@ -185,11 +190,15 @@ class SystemJournal:
 
         return await self._database.write(fenced)
 
-    def _save_command(self, connection: Connection, command: Command) -> None:
-        row = rows.to_row(command)
-        if self._fence is not None and not self._fence.holds(connection):
-            row |= self._waiting(connection, command)
+    def _save_command(self, connection: Connection, command: Command) -> Sequence[Command]:
+        row, taken = rows.to_row(command), list[Command]()
+        if self._fence is not None:
+            if self._fence.holds(connection):
+                taken = self._take_commands(connection, command.at)
+            else:
+                row |= self._waiting(connection, command)
         self._insert(connection, commands, row)
+        return taken
 
     def _waiting(self, connection: Connection, command: Command) -> dict[str, Any]:
         """Return the columns in which a command differs until the leader takes it."""
@@ -204,21 +213,27 @@ class SystemJournal:
         return {"epoch": NO_EPOCH, "at": at, "until": until, "uuid": uuid}
 
     def _take_commands(self, connection: Connection, at: float) -> list[Command]:
+        """
+        Take the commands that wait, each with a new id.
+
+        One that was committed late may have a lower id than one that is in force already.
+        """
         waiting = select(commands).where(commands.c.system == self._system, _WAITS)
         taken = []
         for row in connection.execute(waiting.order_by(commands.c.id)).mappings().all():
             until = None if row["until"] is None else at + row["until"] - row["at"]
-            now = {"at": at, "until": until} | self._epoch
-            this = update(commands).where(commands.c.id == row["id"])
-            connection.execute(this.values(now))
-            taken.append(rows.from_row({**row, **now}, Command))
+            now = {**row, "at": at, "until": until} | self._epoch
+            connection.execute(delete(commands).where(commands.c.id == now.pop("id")))
+            self._insert(connection, commands, now)
+            taken.append(rows.from_row(now, Command))
         return taken
 
     def _share_kill_switch(self, connection: Connection, replica: str, path: str) -> None:
         own = commands.c.kind.in_(KILL_SWITCH) & (commands.c.owner == replica)
         ends = own | (commands.c.kind == CommandKind.ARM)
         newest = select(commands.c.kind).where(commands.c.system == self._system, ends)
-        kind = connection.scalar(newest.order_by(commands.c.id.desc()).limit(1))
+        newest = newest.order_by(*(column.desc() for column in _ORDER))
+        kind = connection.scalar(newest.limit(1))
         was_set = kind == CommandKind.KILL_SWITCH_SET
         if was_set == bool(path):
             return
@@ -259,7 +274,7 @@ class SystemJournal:
             cases=[rows.case_from_json(text) for text in texts],
             open_actions=self._read(connection, intents, Intent, intents.c.outcome.is_(None)),
             spent=self._read_spent(connection, since),
-            commands=self._read(connection, commands, Command),
+            commands=self._read(connection, commands, Command, order=_ORDER),
             templates=self._read_templates(connection),
             facts=newest_facts(connection, self._system),
         )
@@ -344,11 +359,18 @@ class SystemJournal:
         return tuple(rows.from_row(row, TemplateHistory) for row in found.mappings())
 
     def _read(
-        self, connection: Connection, table: Table, kind: type[T], *conditions: Any
+        self,
+        connection: Connection,
+        table: Table,
+        kind: type[T],
+        *conditions: Any,
+        order: Sequence[ColumnElement[Any]] = (),
     ) -> list[T]:
         """Return the rows of this system that fulfil *conditions*, oldest first."""
         found = connection.execute(
-            select(table).where(table.c.system == self._system, *conditions).order_by(table.c.id)
+            select(table)
+            .where(table.c.system == self._system, *conditions)
+            .order_by(*(order or (table.c.id,)))
         )
         return [rows.from_row(row, kind) for row in found.mappings()]
 

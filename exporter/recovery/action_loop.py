@@ -18,7 +18,7 @@ from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.model.cases import Case, Enrolment, Intent
-from exporter.recovery.model.commands import CommandKind, ControlState
+from exporter.recovery.model.commands import Command, CommandKind, ControlState
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import FreshVM, Meter, Platform
@@ -47,6 +47,7 @@ class ActionLoop:
 
     Args:
         restrict: Gives a command of recovery itself, with its reason and how long it lasts.
+        waiting_commands: Returns the commands that other replicas were given.
 
     """
 
@@ -62,10 +63,12 @@ class ActionLoop:
         decider: Decider,
         actions: OpenActions,
         restrict: Callable[[CommandKind, str, float], Awaitable[None]],
+        waiting_commands: Callable[[], Awaitable[Sequence[Command]]],
         meter: Meter,
     ) -> None:
         self._engine = engine
         self._restrict = restrict
+        self._waiting_commands = waiting_commands
         self._config = config
         self._journal_writer = journal_writer
         self._clock = clock
@@ -147,7 +150,7 @@ class ActionLoop:
     async def _overruled(self, case: Case, warm_since: float) -> str:
         """Return why a command that another replica was given forbids an action on *case*."""
         try:
-            waiting = await self._journal_writer.store.waiting_commands()
+            waiting = await self._waiting_commands()
         except JournalError as error:
             return f"the commands of other replicas cannot be read: {error}"
         if not waiting:

@@ -1,6 +1,6 @@
 """Writes and applies commands: of operators, of other replicas, and of recovery itself."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, Unpack
 
 import structlog
@@ -40,6 +40,7 @@ class CommandHandler:
 
     Args:
         open_for_leader: Opens the journal to write commands that the leader then takes.
+        is_shared: Whether other replicas may be given commands.
 
     """
 
@@ -50,6 +51,7 @@ class CommandHandler:
         journal_writer: JournalWriter,
         open_for_leader: Callable[[], Awaitable[JournalStore]],
         *,
+        is_shared: bool,
         enrolment_cache: EnrolmentCache,
         learner: TemplateLearner,
     ) -> None:
@@ -57,6 +59,9 @@ class CommandHandler:
         self._control = control
         self._journal_writer = journal_writer
         self._open_for_leader = open_for_leader
+        self._is_shared = is_shared
+        self._taken: list[Command] = []
+        """Taken since the last poll: what they change of cases must wait for the next one."""
         self._enrolment_cache = enrolment_cache
         self._learner = learner
 
@@ -86,7 +91,7 @@ class CommandHandler:
         if (question := details.get("question")) is not None:
             details["uuid"] = answerable(question, kind, self._engine.system_facts).uuid
         given = self._control.command(kind, **details)
-        await self._journal_writer.store.save_command(given)
+        await self._save(self._journal_writer.store, given)
         self.apply(given)
         return given
 
@@ -97,32 +102,71 @@ class CommandHandler:
         await store.save_command(given)
         return given
 
-    async def take(self) -> Collection[CommandKind]:
-        """Apply the commands that other replicas were given; return their kinds."""
+    async def take(self) -> Collection[CommandKind] | None:
+        """
+        Apply the commands that other replicas were given.
+
+        Returns:
+            The kinds of those that were taken since the last poll; None if the journal failed.
+
+        """
         async with self._control.lock:
             try:
                 taken = await self._journal_writer.store.take_commands(self._engine.watched)
             except JournalError as error:
                 self._journal_writer.close(error)
-                return ()
+                return None
             for given in taken:
                 self._take(given)
-            return {given.kind for given in taken}
+            since_last, self._taken = self._taken, []
+            self._clear(since_last)
+            return {given.kind for given in since_last}
+
+    async def waiting(self) -> Sequence[Command]:
+        """Return the commands that other replicas were given and that are not in force yet."""
+        async with self._control.lock:  # else they may be taken and not applied yet
+            return await self._journal_writer.store.waiting_commands()
+
+    def stand_by(self) -> None:
+        """Forget the commands that were taken as the leader."""
+        self._taken = []
 
     async def restrict(self, kind: CommandKind, because: str, seconds: float) -> None:
         """Apply a command of recovery itself, in force even if the journal cannot take it."""
-        given = self._control.command(kind, reason=because, seconds=seconds)
         async with self._control.lock:
+            given = self._control.command(kind, reason=because, seconds=seconds)
+            await self._record(given)
             self.apply(given)
-            await self._control.record(given)
 
     async def fall_back(self, because: str) -> None:
         """Fall back to mode ask, if the journal can take it: it must survive a restart."""
-        given = self._control.command(CommandKind.FALL_BACK, reason=because)
         async with self._control.lock:
-            if await self._control.record(given):
+            given = self._control.command(CommandKind.FALL_BACK, reason=because)
+            if await self._record(given):
                 self.apply(given)
                 log.warning("recovery.fell_back", because=because)
+
+    async def _record(self, given: Command) -> bool:
+        """Write a command that recovery gives to itself; return whether that worked."""
+        return await self._journal_writer.write(lambda store: self._save(store, given))
+
+    async def _save(self, store: JournalStore, given: Command) -> None:
+        """
+        Write a command, and apply those that other replicas were given before it.
+
+        Raises:
+            JournalError: It could not be written. If others may be taken nevertheless, the journal
+                is closed: no action is sent before all of them are read again.
+
+        """
+        try:
+            taken = await store.save_command(given)
+        except JournalError as error:
+            if self._is_shared:
+                self._journal_writer.close(error)
+            raise
+        for one in taken:
+            self._take(one)
 
     def _take(self, given: Command) -> None:
         log.info("recovery.command_taken", command=str(given.kind), owner=given.owner)
@@ -133,6 +177,11 @@ class CommandHandler:
                 log.warning("recovery.answer_refused", owner=given.owner, error=str(error))
                 return
         self.apply(given)
-        case = self._engine.state.cases.get(given.uuid or "")
-        if given.kind is CommandKind.CLEAR and case is not None:
-            self._engine.update({case.uuid: cleared(case, at=given.at)})
+        self._taken.append(given)
+
+    def _clear(self, taken: Iterable[Command]) -> None:
+        """Clear the cases that *taken* commands clear."""
+        for given in taken:
+            case = self._engine.state.cases.get(given.uuid or "")
+            if given.kind is CommandKind.CLEAR and case is not None:
+                self._engine.update({case.uuid: cleared(case, at=given.at)})

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Unpack
 
 from exporter.clock import Clock
-from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.model.commands import (
     ENDS_A_HOLD,
     NO_LESSON,
@@ -34,14 +33,12 @@ class Control:
 
     def __init__(
         self,
-        journal_writer: JournalWriter,
         clock: Clock,
         time: MonitoredTime,
         *,
         mode: Mode,
         read_kill_switch: Callable[[], str],
     ) -> None:
-        self._journal_writer = journal_writer
         self._clock = clock
         self._time = time
         self._mode = mode
@@ -100,10 +97,6 @@ class Control:
             means=lesson.means,
             question=details.get("question"),
         )
-
-    async def record(self, given: Command) -> bool:
-        """Write a command that recovery gives to itself; return whether that worked."""
-        return await self._journal_writer.write(lambda store: store.save_command(given))
 
     def apply(self, given: Command) -> str:
         """Put *given* in force; return why recovery warms up after it, empty if it does not."""

@@ -6,7 +6,7 @@ the rules.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -35,6 +35,7 @@ from exporter.recovery.model.commands import (
     CommandKind,
     ControlState,
     hold_ended_at,
+    later,
 )
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
@@ -99,7 +100,7 @@ class Recovery:
         """The leadership in which the journal was opened."""
         self._stands_by = False
         self._takes_over = False
-        """Whether commands wait that were meant for the leader before."""
+        """Whether commands may wait that were meant for the leader before."""
         self._platform, self._clock, self._meter = platform, clock, meter
         self._turn = asyncio.Lock()
         self._time = MonitoredTime(clock)
@@ -108,7 +109,6 @@ class Recovery:
         recorded_random = RecordedRandom(random)
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
-            self._journal_writer,
             clock,
             self._time,
             mode=setup.mode,
@@ -123,6 +123,7 @@ class Recovery:
             self._control,
             self._journal_writer,
             open_for_leader or open_store,
+            is_shared=leadership.is_shared,
             enrolment_cache=self._enrolment_cache,
             learner=self.learner,
         )
@@ -141,6 +142,7 @@ class Recovery:
             decider=self._decider,
             actions=self._actions,
             restrict=self._command_handler.restrict,
+            waiting_commands=self._command_handler.waiting,
             meter=meter,
         )
         self.not_sent: Mapping[str, str] = self._actions.not_sent
@@ -351,6 +353,7 @@ class Recovery:
         self.state = stand_by(self.state)
         self._journal_writer.stand_by()
         self._control.stand_by()
+        self._command_handler.stand_by()
         self._decider.forget_all()
         self._actions.forget_all()
         self._status_cache.clear()
@@ -402,6 +405,8 @@ class Recovery:
     async def _is_told_to_step_down(self) -> bool:
         """Apply the commands that other replicas were given; return whether one ends the lead."""
         kinds = await self._command_handler.take()
+        if kinds is None:
+            return False
         is_for_former, self._takes_over = self._takes_over, False
         return CommandKind.STEP_DOWN in kinds and not is_for_former
 
@@ -428,16 +433,18 @@ class Recovery:
                 self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
-        is_as_before &= rival is None or self._control.state.rival is not None
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         seconds = self._time.go_on(start.watched)
+        if rival is not None and not _is_settled(rival, saved.commands):
+            self._control.apply(later(rival, seconds))
+        is_as_before &= rival is None or self._control.state.rival is not None
         self._status_cache.clear()
         self._enrolment_cache.resume(saved.facts)
         seen, self.state = self.state, start.state
         if self._stands_by or is_as_before:
             ended_at = hold_ended_at(saved.commands, at=start.watched)
             self.state = carried_over(start.state, seen, seconds=seconds, hold_ended_at=ended_at)
-        self._takes_over = self._term != term
+        self._takes_over |= self._term != term
         self._term, self._stands_by = term, False
         self._recorder.resume(saved, start.watched)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
@@ -493,6 +500,12 @@ class Recovery:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
         if await self._recorder.write(self.state, watched=self.watched):
             self._actions.history.forget(now=self.watched)
+
+
+def _is_settled(rival: Command, commands: Iterable[Command]) -> bool:
+    """Return whether *commands* of the journal have *rival*, or what ended it."""
+    settles = (CommandKind.RIVAL, CommandKind.ARM)
+    return any(one.kind in settles and one.time >= rival.time for one in commands)
 
 
 def _count(health: Health, before: Health, meter: Meter) -> None:

@@ -77,8 +77,8 @@ class EmptyJournal:
     async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
         pass
 
-    async def save_command(self, command: Command, /) -> None:
-        pass
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
+        return ()
 
     async def waiting_commands(self) -> Sequence[Command]:
         return ()

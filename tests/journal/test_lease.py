@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from exporter.errors import LeaseLostError, LimitReachedError
 from exporter.journal import lease
@@ -238,6 +239,59 @@ async def test_command_to_the_leader_does_not_wait(replicas: Pair) -> None:
 
     assert await one.store(1).waiting_commands() == []
     assert (await one.store(1).load()).commands == [PAUSE]
+
+
+async def test_command_to_the_leader_takes_those_that_wait_before_it(replicas: Pair) -> None:
+    one, other = replicas
+    await one.lease.acquire()
+    await one.store(1).save_poll(RECORD)
+    arm = replace(PAUSE, kind=CommandKind.ARM, until=None)
+    await other.store(0).save_command(PAUSE)
+    await other.store(0).save_command(arm)
+
+    disarm = replace(PAUSE, kind=CommandKind.DISARM, at=120.0, until=None)
+    taken = await one.store(1).save_command(disarm)
+
+    assert taken == [replace(PAUSE, at=120.0, until=3720.0), replace(arm, at=120.0)]
+    assert await one.store(1).take_commands(130.0) == []
+    assert (await other.store(0).load()).commands == [*taken, disarm]
+
+
+async def test_command_that_waits_is_taken_by_no_replica_that_lost_the_lease(
+    replicas: Pair, expire: Expire
+) -> None:
+    one, other = replicas
+    await one.lease.acquire()
+    await other.store(0).save_command(PAUSE)
+    await expire()
+
+    assert await one.store(1).save_command(PAUSE) == []
+
+    await other.lease.acquire()
+    assert len(await other.store(2).waiting_commands()) == 2
+
+
+async def test_command_committed_late_follows_those_that_are_in_force(replicas: Pair) -> None:
+    one, other = replicas
+    await one.lease.acquire()
+    late, own = replace(PAUSE, reason="late"), replace(PAUSE, reason="own")
+    inserted, go_on = threading.Event(), threading.Event()
+
+    def save(connection: Connection) -> None:
+        other.store(0)._save_command(connection, late)
+        inserted.set()
+        go_on.wait(10.0)
+
+    saving = asyncio.create_task(other.journal._database.write(save))
+    assert await asyncio.to_thread(inserted.wait, 10.0)
+    assert await one.store(1).save_command(own) == []
+    go_on.set()
+    await saving
+
+    reasons = [one.reason for one in (await one.store(1).load()).commands]
+    assert reasons == ["own", "late"]
+    await one.store(1).take_commands(120.0)
+    assert [one.reason for one in (await one.store(1).load()).commands] == reasons
 
 
 async def test_kill_switch_is_written_when_it_changes_and_after_recovery_was_armed(

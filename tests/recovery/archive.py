@@ -1,6 +1,6 @@
 """A journal in memory that keeps the time of each record, like the one on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,10 @@ class RecordingJournal(InMemoryJournal):
         record = self.actions[intent.id]
         self.actions[intent.id] = replace(record, time_to_service_seconds=seconds)
 
-    async def save_command(self, command: Command, /) -> None:
-        await super().save_command(command)
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
+        taken = await super().save_command(command)
         self.story.append((self.now(), "save_command", (command,)))
+        return taken
 
     def changes_of(self, uuid: str) -> list[Change]:
         return [one for one in reversed(self.changes) if one.uuid == uuid]

@@ -207,16 +207,21 @@ class InMemoryJournal:
         self.check("served")
         self.times_to_service[intent.id] = seconds
 
-    async def save_command(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
         self.check("command")
+        taken = self._take(command.at)
         self.commands.append(command)
         self.fall("commanded")
+        return taken
 
     async def waiting_commands(self) -> Sequence[Command]:
         return tuple(self.waiting)
 
     async def take_commands(self, at: float, /) -> Sequence[Command]:
         self.check("take")
+        return self._take(at)
+
+    def _take(self, at: float) -> Sequence[Command]:
         taken = [
             msgspec.structs.replace(
                 one, at=at, until=None if one.until is None else at + one.until - one.at
@@ -238,9 +243,10 @@ class CommandsForLeader(NamedTuple):
 
     journal: InMemoryJournal
 
-    async def save_command(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
         self.journal.check("command")
         self.journal.waiting.append(command)
+        return ()
 
 
 class Line:

@@ -1,7 +1,7 @@
 """The service, with real recoveries and the journal that they wrote."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -587,10 +587,11 @@ async def test_command_during_a_reload_reaches_the_new_engine(office: Opening) -
     place = await office(harness)
     before, ordered = harness.recovery, harness.journal.save_command
 
-    async def ordered_during_a_reload(command: Command) -> None:
+    async def ordered_during_a_reload(command: Command) -> Sequence[Command]:
         harness.new_process().key = before.key
         harness.advance(20)
-        await ordered(command)
+        taken: Sequence[Command] = await ordered(command)
+        return taken
 
     harness.journal.save_command = ordered_during_a_reload
     await place.service.command(CommandKind.DISARM, owner="anna", reason="stop")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -265,7 +266,7 @@ def test_leader_whose_journal_failed_for_a_poll_goes_on_without_a_warm_up(step: 
     assert [one.action for one in harness.asked("web-01")] == ["poweron"]
 
 
-def test_leader_warms_up_after_it_forgot_another_instance_that_acts() -> None:
+def test_hold_that_the_journal_did_not_take_lasts_until_its_end() -> None:
     harness = Harness(leadership=LeadsInTurn()).warm()
 
     def fail(step: str) -> None:
@@ -277,6 +278,8 @@ def test_leader_warms_up_after_it_forgot_another_instance_that_acts() -> None:
     harness.advance(EVERY)
     harness.journal.fall = lambda _: None
     harness.advance(EVERY)
+    assert readiness(harness) is ReadinessState.RIVAL
+    harness.advance(3600)
 
     assert readiness(harness) is ReadinessState.WARMING_UP
 
@@ -572,6 +575,207 @@ def test_journal_lost_between_two_outcomes_is_opened_again() -> None:
     assert not harness.recovery.bug
     assert outcomes(harness) == [Outcome.CONFIRMED] * 2
     assert len(harness.asked()) == 2
+
+
+def replica_pair() -> tuple[Harness, Harness]:
+    """Return a leader that is warm, and a replica that stands by."""
+    leader = Harness(leadership=LeadsInTurn()).warm()
+    other = standby(LeadsInTurn(None), leader)
+    other.advance(EVERY)
+    leader.poll()
+    return leader, other
+
+
+def give(harness: Harness, kind: CommandKind, **details: Any) -> Command:
+    return at_once(harness.recovery.command(kind, owner="anna", reason=str(kind), **details))
+
+
+IN_FORCE = {
+    (CommandKind.ARM, CommandKind.DISARM): ReadinessState.DISARMED,
+    (CommandKind.DISARM, CommandKind.ARM): ReadinessState.WARMING_UP,
+    (CommandKind.RESUME, CommandKind.PAUSE): ReadinessState.PAUSED,
+    (CommandKind.PAUSE, CommandKind.RESUME): ReadinessState.WARMING_UP,
+}
+
+
+@pytest.mark.parametrize(("older", "newer"), IN_FORCE)
+def test_command_to_the_leader_is_in_force_after_an_older_one_to_a_standby(
+    older: CommandKind, newer: CommandKind
+) -> None:
+    leader, other = replica_pair()
+    give(leader, newer)
+    give(other, older)
+    give(leader, newer)
+    assert readiness(leader) is IN_FORCE[older, newer]
+    leader.world.crash("web-01")
+
+    leader.advance(LIMITS.warmup_seconds + 300)
+
+    holds = newer in (CommandKind.DISARM, CommandKind.PAUSE)
+    assert bool(leader.asked("web-01")) is not holds
+    assert [one.kind for one in leader.journal.commands] == [newer, older, newer]
+    leader.new_process()
+    leader.advance(EVERY)
+    assert (leader.recovery.commands.disarm is None) is (newer is not CommandKind.DISARM)
+    assert (leader.recovery.commands.pause is None) is (newer is not CommandKind.PAUSE)
+
+
+def test_older_lesson_given_to_a_standby_does_not_replace_a_newer_one() -> None:
+    leader, other = replica_pair()
+    text = "<name> went for a walk of <n> km"
+    give(other, CommandKind.TEACH, lesson=Lesson(text, "harmless"))
+    give(leader, CommandKind.TEACH, lesson=Lesson(text, "stop"))
+    leader.advance(EVERY)
+    assert [one.means for one in leader.recovery.learner.taught.values()] == ["stop"]
+
+    give(other, CommandKind.TEACH, lesson=Lesson(text, "harmless"))
+    give(leader, CommandKind.FORGET, lesson=Lesson(text))
+    leader.advance(EVERY)
+
+    assert not leader.recovery.learner.taught
+
+
+def test_hold_of_recovery_itself_is_in_force_after_an_older_arm_to_a_standby() -> None:
+    leader, other = replica_pair()
+    give(other, CommandKind.ARM)
+    at_once(leader.recovery._command_handler.restrict(CommandKind.RIVAL, "it acts", 3600.0))
+
+    leader.advance(EVERY)
+
+    assert readiness(leader) is ReadinessState.RIVAL
+
+
+def test_fall_back_is_in_force_after_an_older_arm_to_a_standby() -> None:
+    leader, other = replica_pair()
+    give(other, CommandKind.ARM)
+    at_once(leader.recovery._command_handler.fall_back("two were undone"))
+
+    leader.advance(EVERY)
+
+    assert leader.recovery.mode is Mode.ASK
+    assert leader.journal.waiting == []
+
+
+def test_approval_is_refused_after_an_older_denial_to_a_standby() -> None:
+    leader = Harness(leadership=LeadsInTurn(), mode=Mode.ASK).warm()
+    leader.world.crash("web-01")
+    leader.advance(120)
+    (question,) = leader.recovery.report.questions
+    deny = msgspec.structs.replace(
+        DISARM,
+        kind=CommandKind.DENY,
+        question=question.number,
+        uuid=leader.world.vm("web-01").uuid,
+    )
+    leader.journal.waiting.append(deny)
+
+    give(leader, CommandKind.APPROVE, question=question.number)
+    leader.advance(300)
+
+    assert not leader.asked("web-01")
+    assert not leader.recovery.report.questions
+
+
+def test_step_down_given_to_a_standby_is_obeyed_after_a_command_to_the_leader() -> None:
+    leader, other = replica_pair()
+    give(other, CommandKind.STEP_DOWN)
+    give(leader, CommandKind.PAUSE)
+    assert leader.recovery.leader == "this"
+
+    leader.advance(EVERY)
+
+    assert readiness(leader) is ReadinessState.STANDBY
+
+
+def test_step_down_for_the_former_leader_is_not_obeyed_after_a_command_to_the_new_one() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads).warm()
+    other = standby(takes, leader)
+    other.advance(EVERY)
+    give(other, CommandKind.STEP_DOWN)
+    leads.lose()
+    takes.take(2)
+    at_once(other.recovery.follow_leader())
+
+    give(other, CommandKind.PAUSE)
+    other.advance(2 * EVERY)
+
+    assert takes.term == 2
+    assert other.journal.waiting == []
+
+
+def test_step_down_for_the_former_leader_is_not_obeyed_after_the_journal_failed() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads).warm()
+    other = standby(takes, leader)
+    other.advance(EVERY)
+    give(other, CommandKind.STEP_DOWN)
+    leads.lose()
+    takes.take(2)
+    failed: list[str] = []
+
+    def fail_once(step: str) -> None:
+        if step == "take" and not failed:
+            failed.append(step)
+            raise JournalError("no answer in 10 s")
+
+    other.journal.fall = fail_once
+    other.advance(3 * EVERY)
+
+    assert failed == ["take"]
+    assert takes.term == 2
+    assert other.journal.waiting == []
+
+
+def test_vm_cleared_through_a_standby_is_restarted_after_a_command_to_the_leader() -> None:
+    leader = with_a_quarantined_vm()
+    uuid = leader.world.vm("web-01").uuid
+    clear = msgspec.structs.replace(DISARM, kind=CommandKind.CLEAR, uuid=uuid)
+    leader.journal.waiting.append(clear)
+
+    give(leader, CommandKind.RESUME)
+    assert leader.case("web-01").state is State.QUARANTINED  # until the poll in progress is over
+    leader.advance(900)
+
+    assert leader.running("web-01")
+
+
+def test_failed_command_loses_none_that_a_standby_was_given() -> None:
+    leader, other = replica_pair()
+    give(other, CommandKind.DISARM)
+
+    def commit_and_fail(step: str) -> None:
+        if step == "commanded":
+            raise JournalError("the answer to the commit was lost")
+
+    leader.journal.fall = commit_and_fail
+    with pytest.raises(JournalError):
+        give(leader, CommandKind.PAUSE)
+    assert readiness(leader) is not ReadinessState.ACTIVE
+    leader.journal.fall = lambda _: None
+    leader.world.crash("web-01")
+    leader.advance(600)
+
+    assert readiness(leader) is ReadinessState.DISARMED
+    assert not leader.asked()
+
+
+def test_arm_ends_the_hold_that_the_journal_did_not_take() -> None:
+    leader, other = replica_pair()
+
+    def fail(step: str) -> None:
+        if step == "command":
+            raise JournalError("no answer in 10 s")
+
+    leader.journal.fall = fail
+    at_once(leader.recovery._command_handler.restrict(CommandKind.RIVAL, "it acts", 3600.0))
+    leader.journal.fall = lambda _: None
+    leader.clock.elapsed += 1.0
+    give(other, CommandKind.ARM)
+    leader.advance(2 * EVERY)
+
+    assert leader.recovery.commands.rival is None
+    assert readiness(leader) is ReadinessState.WARMING_UP
 
 
 class StrictJournal(InMemoryJournal):

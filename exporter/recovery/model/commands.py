@@ -181,6 +181,12 @@ class ControlState(NamedTuple):
         return self.pause.until is None or command.until < self.pause.until
 
 
+def later(command: Command, seconds: float) -> Command:
+    """Return *command* in a monitored time in which the same moment is *seconds* later."""
+    until = None if command.until is None else command.until + seconds
+    return msgspec.structs.replace(command, at=command.at + seconds, until=until)
+
+
 def hold_ended_at(commands: Iterable[Command], *, at: float) -> float:
     """
     Return when the last of *commands* that held recovery, or changed what it believes, ended.

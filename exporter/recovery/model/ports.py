@@ -124,8 +124,14 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def save_command(self, command: Command, /) -> None:
-        """Write a command; where another replica leads, for that one to take."""
+    async def save_command(self, command: Command, /) -> Sequence[Command]:
+        """
+        Write a command; where another replica leads, for that one to take.
+
+        Returns:
+            The commands that the leader takes with it, the oldest first: they were given before.
+
+        """
         ...
 
     async def waiting_commands(self) -> Sequence[Command]:
