@@ -354,10 +354,14 @@ class _TableTail:
             new.append((subject, row))
         keys = [row.key for row in reading.rows]
         self.newest = max([self.newest, *keys])
-        if not reading.complete:
+        if reading.complete:
+            if self._unbroken_from is None and keys:
+                self._unbroken_from = min(keys)
+        elif reading.is_gapless and self.newest in keys:
+            # Its oldest row stands for the one that was asked for, as where rows go on from.
+            self._unbroken_from = min(keys) + 1
+        else:
             self._unbroken_from = self.newest if keys else None
-        elif self._unbroken_from is None and keys:
-            self._unbroken_from = min(keys)
         return new
 
     def about(self, subjects: Iterable[Subject]) -> Iterator[LogRow]:

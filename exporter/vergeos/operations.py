@@ -116,11 +116,12 @@ class Operations:
         if not is_dated and (not since or all(row.unreadable for row in rows)):
             raise BadReplyError(LOGS[table].path, "gave no row with a time in microseconds")
         found = _all_dated(reading.rows, now=self._clock.now().timestamp())
+        wanted = tuple(row for _, row in sorted(found.items()) if row.key >= since)
+        is_gapless = not reading.skipped and _is_descending(found)
         return LogReading(
-            tuple(row for _, row in sorted(found.items()) if row.key >= since),
-            complete=(
-                not reading.skipped and _is_descending(found) and (not since or since in found)
-            ),
+            wanted,
+            complete=is_gapless and (not since or since in found),
+            is_gapless=is_gapless and bool(wanted),
         )
 
     async def read_vm(self, vm_key: int, /) -> FreshVM | None:

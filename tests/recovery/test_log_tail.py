@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.errors import UnreachableError
+from exporter.recovery import log_tail
 from exporter.recovery.detect.context import Evidence
 from exporter.recovery.log_tail import MANY, MAX_EVIDENCE_ROWS, LogTail, Subject, subject_of
 from exporter.recovery.model.cases import Case, ObservedState
@@ -47,7 +48,11 @@ class ScriptedLog:
         rows = [row for row in self.rows if row.table is table and row.key >= since]
         rows = rows[-min(limit, self.most) :]
         has_oldest = not since or since in {row.key for row in rows}
-        return LogReading(rows, complete=has_oldest and not self.is_garbled)
+        return LogReading(
+            rows,
+            complete=has_oldest and not self.is_garbled,
+            is_gapless=bool(rows) and not self.is_garbled,
+        )
 
     def write(
         self, text: str = "x", *, machine: int | None = MACHINE, at: float = 0.0, name: str = ""
@@ -279,6 +284,79 @@ def test_next_process_continues_from_the_oldest_position_that_is_needed(
 
     assert log.asked == [(LogTable.MACHINE_LOGS, 2), (LogTable.LOGS, 3)]
     assert texts(tail.evidence(down(LogPosition(5, 5)), PLACES)) == ["the reason"]
+
+
+@pytest.mark.parametrize("why", ["limit", "pruned"])
+def test_evidence_begins_with_the_oldest_row_that_a_read_without_a_gap_has(
+    log: ScriptedLog, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    for _ in range(20):
+        log.write("since then")
+        log.write("since then", machine=None)
+    if why == "limit":
+        monkeypatch.setattr(log_tail, "MAX_ROWS", 10)
+    else:
+        log.rows = [row for row in log.rows if row.key > 15]
+    tail = follow(log)
+    tail.resume([PositionRead(900.0, LogPosition(20, 20))], [LogPosition(2, 2)])
+
+    read(tail, 1000.0)
+
+    for key, has_gap in {2: True, 15: True, 16: False, 20: False}.items():
+        evidence = tail.evidence(down(LogPosition(key, key), uuid=f"since {key}"), PLACES)
+        assert evidence is not None
+        assert bool(evidence.gap) is has_gap, key
+
+
+def test_read_that_is_garbled_proves_nothing_from_its_oldest_row_on(log: ScriptedLog) -> None:
+    for _ in range(20):
+        log.write("since then")
+    log.rows = [row for row in log.rows if row.key > 15 or row.table is LogTable.LOGS]
+    log.is_garbled = True
+    tail = follow(log)
+    tail.resume([PositionRead(900.0, LogPosition(20, 5))], [LogPosition(2, 2)])
+
+    read(tail, 1000.0)
+
+    evidence = tail.evidence(down(LogPosition(20, 5)), PLACES)
+    assert evidence is not None
+    assert evidence.gap
+
+
+def test_answer_that_ends_before_the_newest_row_proves_nothing(log: ScriptedLog) -> None:
+    for _ in range(20):
+        log.write("since then", at=10_000.0)
+        log.write("since then", machine=None, at=10_000.0)
+    tail = follow(log)
+    log.is_garbled = True
+    read(tail, 1000.0)
+    log.is_garbled = False
+    tail.resume([PositionRead(900.0, LogPosition(10, 10))], [])
+    log.rows = [row for row in log.rows if 12 <= row.key <= 20]
+
+    read(tail, 1120.0)
+
+    evidence = tail.evidence(down(LogPosition(12, 12)), PLACES)
+    assert evidence is not None
+    assert evidence.gap
+
+
+def test_gap_between_two_reads_is_proven_by_neither(
+    log: ScriptedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    read(tail, 1120.0)
+    monkeypatch.setattr(log_tail, "MAX_ROWS", 10)
+    for _ in range(20):
+        log.write("since then")
+
+    read(tail, 1240.0)
+
+    for key, has_gap in {4: True, 5: True, 10: True, 15: True, 16: False}.items():
+        evidence = tail.evidence(down(LogPosition(key, 5), uuid=f"since {key}"), PLACES)
+        assert evidence is not None
+        assert bool(evidence.gap) is has_gap, key
 
 
 def test_renamed_vm_keeps_the_rows_with_its_former_name(log: ScriptedLog) -> None:

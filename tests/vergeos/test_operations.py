@@ -773,6 +773,7 @@ async def test_cut_log_is_incomplete() -> None:
 
         assert [row.text for row in reading.rows] == FROM_THEN_ON[1:]
         assert not reading.complete
+        assert reading.is_gapless
 
 
 @pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
@@ -850,6 +851,7 @@ async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, comp
 
         assert len(reading.rows) == 3
         assert reading.complete is complete
+        assert reading.is_gapless is complete
 
 
 # Current rows

@@ -86,3 +86,5 @@ class LogReading(NamedTuple):
     """Oldest first."""
     complete: bool
     """Whether the row with that key came too, every row could be read and they were in order."""
+    is_gapless: bool = False
+    """Whether every row from the oldest of these on was read: only earlier ones may be missing."""
