@@ -183,6 +183,10 @@ class Diagnoser:
         tail, up_at = self.log_tail, case.up_at
         if up_at is None or not tail.positions:
             return case
+        if case.killed_at is not None and case.killed_until is None:
+            until = case.killed_at + self._limits.verify_reset_seconds
+            if tail.positions[-1].read_at >= until:
+                case = replace(case, killed_until=tail.position_at(until))
         if case.log_from is None:
             before = tail.position_at(up_at - self._limits.log_before_seconds)
             if before is None:

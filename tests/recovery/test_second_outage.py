@@ -11,11 +11,12 @@ import pytest
 
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import DiagnosisKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.context import Timings
-from tests.recovery.harness import Harness
+from tests.recovery.harness import Harness, at_once
 from tests.recovery.test_evidence import Play, seed  # noqa: F401 - a fixture
 from tests.recovery.test_scenarios import ENOUGH
 
@@ -120,3 +121,28 @@ def test_kill_of_ours_that_takes_long_is_no_stop_by_a_person(seconds: float, own
     case = harness.case("web-01")
     assert case.diagnosis is not None
     assert case.diagnosis.kind is not DiagnosisKind.STOPPED
+
+
+@pytest.mark.parametrize("own", ["", "vergewatch"])
+@pytest.mark.parametrize("after_seconds", [60.0, 400.0, 2000.0])
+def test_kill_of_ours_is_no_stop_for_the_next_process(own: str, after_seconds: float) -> None:
+    harness = Harness(
+        tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]},
+        setup=RecoveryConfig(Limits(), Mode.ENFORCE, log_users=LogUsers(frozenset({own} - {""}))),
+    ).warm()
+    harness.world.hang("web-01")
+    while not any(one.action == "kill" for one in harness.asked()):
+        harness.advance(20.0)
+        if len(harness.asked()) < 3 and harness.running("web-01"):
+            harness.world.hang("web-01")  # whatever is tried
+    at_once(harness.recovery.command(CommandKind.PAUSE, owner="jonas", reason="storage"))
+    harness.advance(after_seconds)
+    assert not harness.running("web-01")
+
+    harness.new_process()
+    harness.poll()
+    at_once(harness.recovery.command(CommandKind.RESUME, owner="jonas", reason="done"))
+    harness.advance(3 * ENOUGH)
+
+    assert harness.asked()[-1].action == "poweron"
+    assert harness.running("web-01")

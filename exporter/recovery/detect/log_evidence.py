@@ -130,7 +130,7 @@ def _judged_once(
     key = (
         case.name,
         case.former_names,
-        (case.log_up, case.log_down, case.killed_position, case.killed_at),
+        (case.log_up, case.log_down, case.killed_position, case.killed_at, case.killed_until),
         classifier,
         about.places,
         about.name_is_shared,
@@ -220,7 +220,9 @@ def _may_be_our_kill(
         is_own = about.users.is_own(judged.row.user)
         return is_own and (judged.meaning is None or "'kill'" in judged.template)
     is_first = judged.row.table is LogTable.LOGS or not our_kills
-    is_soon = judged.row.read_at <= sent_at + limits.verify_reset_seconds
+    # An earlier process may have read it.
+    was_read = case.killed_until is not None and case.killed_until.includes(judged.row)
+    is_soon = was_read or judged.row.read_at <= sent_at + limits.verify_reset_seconds
     return is_soon and judged.by_person and "'kill'" in judged.template and is_first
 
 

@@ -233,6 +233,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The newest log rows when recovery sent a kill, until the start that follows."""
     killed_at: float | None = None
     """When that kill was sent."""
+    killed_until: LogPosition | None = None
+    """The newest log rows that were read within the time of that kill; ``None`` before its end."""
     kill_unanswered: bool = False
     """Whether VergeOS may not have received that kill."""
     kill_failed: bool = False

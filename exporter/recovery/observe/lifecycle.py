@@ -295,6 +295,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         started=None,
         killed_position=None,
         killed_at=None,
+        killed_until=None,
         kill_unanswered=False,
         kill_failed=False,
         question=None,
@@ -370,6 +371,7 @@ def after_sending(
         ladder_step=case.ladder_step + (intent.action is not Action.POWER_ON and accepted),
         killed_position=intent.sent_position if kills else case.killed_position,
         killed_at=at if kills else case.killed_at,
+        killed_until=None if kills else case.killed_until,
         kill_unanswered=not accepted if kills else case.kill_unanswered,
         kill_failed=case.kill_failed and not kills,
     )
