@@ -290,6 +290,8 @@ class LastAction(msgspec.Struct, frozen=True, gc=False):
     outcome: str
     at: datetime
     """When the outcome was known."""
+    ran_since: bool = False
+    """Whether the VM was seen running after that; what it does later is not the outcome."""
 
 
 class OpenQuestion(msgspec.Struct, frozen=True, gc=False):

@@ -283,7 +283,7 @@ def _action_alert(
     build: AlertBuilder, action: LastAction, vm: RecoveryVM, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
     what = f"the recovery action {action.action} at {minute(action.at)}"
-    settled = vm.state in SETTLED
+    settled = action.ran_since or vm.state in SETTLED
     match action.outcome:
         case Outcome.CONFIRMED if (now - action.at).total_seconds() < limits.acted_seconds:
             yield build.for_vm(AlertName.ACTED, vm, f"is running again after {what}.")

@@ -464,6 +464,8 @@ class Recovery:
         _count(self.state.health, before.health, self._meter)
         self._decider.forget_ended(before.cases, self.state.cases)
         self._actions.forget(before.cases.keys() - self.state.cases.keys())
+        if self.state.health.problem is None:
+            self._actions.note_running(self.state.cases)
 
     def update(self, changed: Mapping[str, Case]) -> None:
         self.state = self.state.with_cases(changed)

@@ -36,6 +36,7 @@ LINKS = Links("https://docs.example/runbooks/", "https://grafana.example/")
 HEALTHY = report()
 STALE = report(up=False)
 SHADOW = "shadow"
+RAN_SINCE = msgspec.structs.replace(last_action(1, "failed"), ran_since=True)
 
 
 def evaluate(store: AlertStore, *reports: SystemReport, seconds: float = 0.0) -> AlertStore:
@@ -122,6 +123,7 @@ def restarted(store: AlertStore) -> AlertStore:
             with_vm("backoff", last_actions=(last_action(1, "unknown"),)),
             [f"{AlertName.FAILED} web-01"],
         ),
+        (with_vm("suspect", last_actions=(RAN_SINCE,)), []),
         *((with_vm(state), [f"{AlertName.OUTCOME_UNKNOWN} web-01"]) for state in OPEN),
         (
             with_vm("healthy", last_actions=(last_action(1, "failed"), last_action(2, "unknown"))),

@@ -1,5 +1,6 @@
 """Which VMs that are down the daemon alerts on, how soon, and with which text."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from exporter.alerting.alert_store import AlertStore
 from exporter.alerting.config import AlertLimits
 from exporter.alerting.definitions import AlertName, Links
-from exporter.recovery.model.cases import Cause
+from exporter.recovery.model.cases import Cause, Outcome
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from tests.alerting.samples import report
@@ -18,6 +19,7 @@ from tests.recovery.test_scenarios import cause
 
 FIVE_MINUTES = 300.0
 LONG = 1800.0
+DAY = 86_400.0
 ROW = "Blinkenlights of the hypervisor were reversed"
 MODES = (Mode.SHADOW, Mode.ENFORCE)
 
@@ -48,6 +50,12 @@ class Watch:
             for one in self.store.firing
             if one.alert.name is AlertName.VM_DOWN and one.alert.labels["vm_name"] == name
         ]
+
+    def fires(self, name: AlertName, polls: int) -> Iterator[bool]:
+        """Let time pass; yield after each poll whether an alert fires."""
+        for _ in range(polls):
+            self.advance(self.harness.every)
+            yield any(one.alert.name is name for one in self.store.firing)
 
     def write(self, name: str, text: str) -> None:
         """Write a row of the system about a VM."""
@@ -274,3 +282,34 @@ def test_vm_that_flaps_and_then_stays_down_alerts_in_shadow_mode(
     assert watch.harness.case("web-01").state is State.QUARANTINED
     (text,) = watch.down("web-01")
     assert "is down and quarantined: it went down" in text
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+def test_stop_after_the_vm_ran_again_is_no_failed_action(
+    make_harness: MakeHarness, graceful: bool
+) -> None:
+    watch = Watch(make_harness)
+    watch.world.faults.turn_on("accepted_but_never_starts", word="stopped", times=1)
+    watch.world.crash("web-01")
+    assert any(watch.fires(AlertName.FAILED, polls=100))
+    watch.world.operator_starts("web-01")
+    watch.advance(LONG)
+
+    watch.world.operator_stops("web-01", graceful=graceful)
+    fired = list(watch.fires(AlertName.FAILED, polls=15))
+
+    assert watch.harness.case("web-01").state is State.STOPPED
+    assert not any(fired)
+    (action,) = watch.harness.recovery.report.last_actions
+    assert (action.outcome, action.ran_since) == (Outcome.FAILED, True)
+
+
+def test_failed_action_alerts_while_the_vm_stays_down(make_harness: MakeHarness) -> None:
+    watch = Watch(make_harness)
+    watch.world.faults.turn_on("accepted_but_never_starts", word="stopped", lasting=DAY)
+    watch.world.crash("web-01")
+    assert any(watch.fires(AlertName.FAILED, polls=100))
+
+    assert all(watch.fires(AlertName.FAILED, polls=90))
+
+    assert len(watch.harness.asked("web-01")) > 1

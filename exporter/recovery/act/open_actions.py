@@ -1,6 +1,6 @@
 """The actions of one system: open ones, their verification, and what they cost in budgets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.model import LastAction
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.decide.budgets import ActionHistory, backoff_seconds
-from exporter.recovery.model.cases import Action, Case, Intent, Outcome, Spent
+from exporter.recovery.model.cases import Action, Case, Intent, ObservedState, Outcome, Spent
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import Meter, Random
 from exporter.recovery.model.states import OPEN, Event
@@ -75,6 +75,22 @@ class OpenActions:
         """Forget the last actions on VMs that were deleted."""
         for uuid in gone:
             self.last_actions.pop(uuid, None)
+
+    def note_running(self, cases: Mapping[str, Case]) -> None:
+        """
+        Note the VMs that run again since the outcome of their last action was known.
+
+        Not by comparing times: a clock that is set must not hide that a VM still is down.
+
+        Args:
+            cases: As a valid inventory shows them.
+
+        """
+        for uuid, action in self.last_actions.items():
+            case = cases.get(uuid)
+            runs = case is not None and case.observed is ObservedState.UP and case.state not in OPEN
+            if runs and not action.ran_since:
+                self.last_actions[uuid] = replace(action, ran_since=True)
 
     def forget_all(self) -> None:
         """Forget every action, because another replica acts."""
