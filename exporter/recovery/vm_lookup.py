@@ -1,8 +1,8 @@
 """Finds systems and VMs by the names that operators type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
@@ -22,6 +22,22 @@ KINDS = ("name", "key", "uuid")
 """What identifies a VM; before a colon, it says how the rest is meant, as in ``key:3``."""
 
 
+class NamedVM(Protocol):
+    """A VM with all that identifies it."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def key(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=NamedVM)
+
+
 class FoundVM(NamedTuple):
     """A VM and the recovery engine of its system."""
 
@@ -32,7 +48,7 @@ class FoundVM(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.name} (key {self.key}, uuid {self.uuid}) in {self.system}"
+        return _described(self)
 
 
 def find_systems(
@@ -111,16 +127,16 @@ async def find_vm(
     if not chosen:
         raise UnknownNameError("recovery is off in every system, so it monitors no VM")
     known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
-    found = _exact_matches(known, wanted)
+    found = exact_matches(known, wanted)
     if not found:
         deleted = await _deleted(chosen, journal)
-        found = _exact_matches(deleted, wanted)
+        found = exact_matches(deleted, wanted)
         if not found and not exact:
             found = _partial_matches(known, wanted) or _partial_matches(deleted, wanted)
     if len(found) == 1:
         return found[0]
     if found:
-        raise AmbiguousNameError(_ambiguous(wanted, found))
+        raise AmbiguousNameError(ambiguous(wanted, found))
     raise await _not_found(wanted, system, chosen, known)
 
 
@@ -167,11 +183,12 @@ def _known(system: str, recovery: "Recovery") -> list[FoundVM]:
     return [FoundVM(system, recovery, uuid, *name) for uuid, name in names.items()]
 
 
-def _exact_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
+def exact_matches(known: Iterable[T], wanted: str) -> list[T]:
+    """Return the VMs whose name, key or UUID is *wanted*, however many."""
     return [one for one in known if _meanings(one, wanted)]
 
 
-def _meanings(vm: FoundVM, wanted: str) -> list[str]:
+def _meanings(vm: NamedVM, wanted: str) -> list[str]:
     """Return what *wanted* is of *vm*: its name, key or UUID, with the kind before it or alone."""
     kind, plain = _split(wanted)
     is_equal: Mapping[str, Callable[[str], bool]] = {
@@ -199,17 +216,24 @@ def _partial_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
     return same or [one for one in known if small in folded(one.name)]
 
 
-def _ambiguous(wanted: str, found: Sequence[FoundVM]) -> str:
+def ambiguous(wanted: str, found: Sequence[NamedVM]) -> str:
+    """Return which VMs *wanted* may mean, and how to say which is meant."""
     meanings = {one: _meanings(one, wanted) for one in found[:NAMES_TO_LIST]}
     more = f"; and {len(found) - NAMES_TO_LIST} more" * (len(found) > NAMES_TO_LIST)
     if len(set(map(tuple, meanings.values()))) > 1:
-        listed = "; ".join(f"the {' and '.join(kinds)} of {vm}" for vm, kinds in meanings.items())
+        listed = "; ".join(
+            f"the {' and '.join(kinds)} of {_described(vm)}" for vm, kinds in meanings.items()
+        )
         return f"{wanted!r} is {listed}{more}; write name:NAME, key:KEY or the uuid"
-    listed = "; ".join(map(str, meanings))
+    listed = "; ".join(map(_described, meanings))
     return (
         f"{wanted!r} matches {len(found)} VMs: {listed}{more}; "
         "use the full name, or the uuid, or name the system"
     )
+
+
+def _described(vm: NamedVM) -> str:
+    return f"{vm.name} (key {vm.key}, uuid {vm.uuid}) in {vm.system}"
 
 
 async def _not_found(

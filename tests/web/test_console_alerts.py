@@ -139,12 +139,7 @@ async def test_alerts_are_shown_with_the_silence_that_mutes_them(tmp_path: Path)
     async with site(tmp_path, harness=harness) as (_, __, browser, ___):
         await browser.log_in("anna", TOKEN)
         firing = await shown(browser, "VergeRecoveryApprovalNeeded")
-        link = next(
-            given["href"] or ""
-            for tag, given in firing.tags
-            if tag == "a" and (given.get("href") or "").endswith("#silence")
-        )
-        form = await browser.open(link.partition("#")[0])
+        form = await browser.open(silence_link(firing))
         await browser.send(
             "/alerts", "/alerts/silence", vm=HOSTILE, duration="tomorrow", reason=f"so {HOSTILE}"
         )
@@ -152,9 +147,7 @@ async def test_alerts_are_shown_with_the_silence_that_mutes_them(tmp_path: Path)
         alerts = (await browser.open("/api/v1/alerts")).html
 
     assert ("Runbook" in firing.text, HOSTILE in firing.text) == (True, True)
-    assert [given.get("value") for _, given in form.tags if given.get("id") == "silence-vm"] == [
-        f"{harness.world.vm(HOSTILE).key}"
-    ]
+    assert value_of(form, "silence-vm") == f"key:{harness.world.vm(HOSTILE).key}"
     for page in (firing, silenced):
         assert [given for tag, given in page.tags if tag == "script" and "src" not in given] == []
     assert '"configured":true' in alerts
@@ -196,14 +189,14 @@ async def test_alertmanager_that_is_gone_loses_nothing_that_was_typed(tmp_path: 
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"vm": "nothing-like-it"}, "No VM has the name or key 'nothing-like-it'"),
-        ({"vm": ""}, "No VM has the name or key ''"),
-        ({"vm": "twin"}, "2 VMs have the name or key 'twin'"),
+        ({"vm": "nothing-like-it"}, "No VM has the name, key or UUID 'nothing-like-it'"),
+        ({"vm": ""}, "No VM has the name, key or UUID ''"),
+        ({"vm": "twin"}, "'twin' matches 2 VMs"),
         ({"duration": "99h"}, "The duration must be one of"),
         ({"reason": " "}, "The reason must be"),
         ({"reason": "a\nb"}, "The reason must be"),
         ({"reason": "x" * 501}, "The reason must be"),
-        ({"system": "elsewhere"}, "No VM has the name or key 'web-01'"),
+        ({"system": "elsewhere"}, "No VM has the name, key or UUID 'web-01'"),
     ],
 )
 async def test_silence_that_is_wrong_is_explained(
@@ -221,6 +214,58 @@ async def test_silence_that_is_wrong_is_explained(
         page = await browser.send("/alerts", "/alerts/silence", **given)
 
     assert says in page.text
+
+
+async def test_link_of_a_vm_silences_it_where_another_is_named_like_its_key(
+    tmp_path: Path,
+) -> None:
+    harness = named_like_the_key_of_web_01()
+    key = harness.world.vm("web-01").key
+    async with site(tmp_path, harness=harness) as (real, _, browser, __):
+        await browser.log_in("anna", TOKEN)
+        vm = await browser.open(f"/vms/production/{key}")
+        given = value_of(await browser.open(silence_link(vm)), "silence-vm")
+        await browser.send(
+            "/alerts", "/alerts/silence", vm=given, duration="1h", reason="a new disk"
+        )
+        (silence,) = await real.get("silences")
+
+    labels = {one["name"]: one["value"] for one in silence["matchers"]}
+    assert (labels["vm_id"], labels["vm_name"]) == (f"{key}", "web-01")
+
+
+async def test_silence_of_a_vm_that_may_be_either_of_two_is_refused(tmp_path: Path) -> None:
+    harness = named_like_the_key_of_web_01()
+    wanted = f"{harness.world.vm('web-01').key}"
+    other = harness.world.vm(wanted)
+    async with console(Overview(harness), silent(tmp_path)) as browser:
+        await browser.log_in("anna", TOKEN)
+
+        page = await browser.send(
+            "/alerts", "/alerts/silence", vm=wanted, duration="1h", reason="a new disk"
+        )
+
+    assert f"the key of web-01 (key {wanted}, " in page.text
+    assert f"the name of {wanted} (key {other.key}, " in page.text
+    assert "write name:NAME, key:KEY or the uuid" in page.text
+    assert [value_of(page, one) for one in ("silence-vm", "silence-reason")] == [
+        wanted, "a new disk",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["name", "key", "uuid"])
+async def test_silence_finds_the_vm_by_the_kind_that_is_written(tmp_path: Path, kind: str) -> None:
+    harness = named_like_the_key_of_web_01()
+    vm = harness.world.vm("web-01")
+    wanted = {"name": "name:web-01", "key": f"key:{vm.key}", "uuid": vm.uuid.upper()}[kind]
+    async with site(tmp_path, harness=harness) as (_, __, browser, ___):
+        await browser.log_in("anna", TOKEN)
+
+        page = await browser.send(
+            "/alerts", "/alerts/silence", vm=wanted, duration="1h", reason="a new disk"
+        )
+
+    assert "web-01 is silenced until" in page.text
 
 
 async def test_stranger_reads_and_silences_nothing(tmp_path: Path) -> None:
@@ -266,6 +311,24 @@ def silent(folder: Path) -> Alerting:
     """Return alerting with an Alertmanager that does not run."""
     settings = AlertmanagerSettings(urls=("http://127.0.0.1:9",))
     return Alerting(settings, folder, CLOCK, Telemetry().alertmanager_meter())
+
+
+def named_like_the_key_of_web_01() -> Harness:
+    """Return a harness with two VMs that one word identifies."""
+    harness = stage()
+    harness.world.renames("web-02", f"{harness.world.vm('web-01').key}")
+    harness.advance(60)
+    return harness
+
+
+def silence_link(page: Page) -> str:
+    """Return where the first link of *page* leads that silences a VM."""
+    links = [given.get("href") or "" for tag, given in page.tags if tag == "a"]
+    return next(one for one in links if one.endswith("#silence")).partition("#")[0]
+
+
+def value_of(page: Page, field: str) -> str:
+    return next(one.get("value") or "" for _, one in page.tags if one.get("id") == field)
 
 
 def csrf_of(page: Page) -> str:

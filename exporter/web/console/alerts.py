@@ -13,6 +13,7 @@ from exporter.alerting.silences import NewSilence
 from exporter.alerting.views import MADE_HERE, AlertView, SilenceView
 from exporter.console.fleet import VMEntry
 from exporter.formatting import counted, minute
+from exporter.recovery.vm_lookup import ambiguous, exact_matches
 from exporter.web.alerts import AlertViews
 from exporter.web.commands import RequestError
 from exporter.web.console.console import Console, leading_to
@@ -141,17 +142,14 @@ class AlertsPage:
         raise RequestError(404, "The console created no such silence that is still in force")
 
     def _vm(self, wanted: str, system: str) -> VMEntry:
-        """Return the VM with a name or key; one whose name is *wanted* before one whose key is."""
+        """Return the VM with a name, key or UUID, as the commands of recovery find it."""
         vms = [one for one in self._console.vms() if system in ("", one.system)]
-        found = [one for one in vms if one.name == wanted] or [
-            one for one in vms if str(one.key) == wanted
-        ]
+        found = exact_matches(vms, wanted) if wanted else []
         if len(found) == 1:
             return found[0]
         if not found:
-            raise RequestError(404, f"No VM has the name or key {wanted!r}")
-        where = ", ".join(f"key {one.key} in {one.system}" for one in found[:MAX_VMS])
-        raise RequestError(409, f"{len(found)} VMs have the name or key {wanted!r}: {where}")
+            raise RequestError(404, f"No VM has the name, key or UUID {wanted!r}")
+        raise RequestError(409, ambiguous(wanted, found))
 
 
 def alert_groups(alerts: Sequence[AlertView]) -> list[AlertGroup]:
