@@ -350,6 +350,8 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """Why it fell back from mode ``enforce`` to ``ask``; empty if it did not."""
     inputs: tuple[RecoveryInput, ...] = ()
     """What it needs to read or write."""
+    breaker: str | None = None
+    """State of the circuit breaker; None if it is not known: in the warm-up, and on a standby."""
     leads: bool = True
     """Whether this replica decides and acts; always with a journal that replicas do not share."""
     leader: str = ""

@@ -18,6 +18,7 @@ from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Cause, Outcome, Policy
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.circuit_breaker import BreakerState
 
 ACTING_MODES = (Mode.ASK, Mode.ENFORCE)
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.STOPPED})
@@ -361,7 +362,8 @@ def is_resolved(
         case AlertName.DISARMED | AlertName.RIVAL | AlertName.ERROR_BUDGET_SPENT:
             return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
-            return recovery.readiness == ReadinessState.ACTIVE
+            # Not by the readiness: a disarm, for one, outranks the breaker in it.
+            return recovery.breaker == BreakerState.CLOSED
         case _:
             return _is_resolved_for_vm(alert, recovery, limits, since, now)
 

@@ -52,6 +52,7 @@ def recovery(**changed: Any) -> RecoveryReport:
         open_actions=0,
         journal_problem="",
         inventory_at=START,
+        breaker="closed",
     )
     return msgspec.structs.replace(default, **changed)
 
@@ -112,7 +113,7 @@ STARTING = report(
     tables=(table(success=None),),
     recovery=recovery(
         readiness="journal_down", because=NOT_OPEN, vms=(), journal_problem=NOT_OPEN,
-        inventory_at=None,
+        inventory_at=None, breaker=None,
     ),
 )  # fmt: skip
 """The report of a daemon that has just started."""

@@ -382,13 +382,20 @@ def test_alert_whose_condition_ended_during_a_restart_resolves(before: SystemRep
     assert len(store.alerts) == 1
 
 
-def test_circuit_breaker_alert_does_not_resolve_while_recovery_warms_up() -> None:
-    tripped = report(recovery=recovery(readiness="circuit_breaker_open"))
-    warming = report(recovery=recovery(readiness="warming_up"))
+@pytest.mark.parametrize(
+    ("breaker", "resolved"),
+    [(None, False), ("open", False), ("half_open", False), ("closed", True)],
+)
+@pytest.mark.parametrize("readiness", ["warming_up", "disarmed", "paused", "degraded"])
+def test_circuit_breaker_alert_resolves_once_the_breaker_is_known_to_be_closed(
+    readiness: str, breaker: str | None, resolved: bool
+) -> None:
+    tripped = report(recovery=recovery(readiness="circuit_breaker_open", breaker="open"))
+    after = report(recovery=recovery(readiness=readiness, breaker=breaker))
 
-    store = evaluate(restarted(settled(tripped)), warming, seconds=86500.0)
+    store = evaluate(restarted(settled(tripped)), after, seconds=86500.0)
 
-    assert firing(store) == [AlertName.CIRCUIT_BREAKER_OPEN]
+    assert (AlertName.CIRCUIT_BREAKER_OPEN not in firing(store)) is resolved
 
 
 def test_alert_of_a_failed_action_resolves_after_a_restart_only_when_the_vm_runs() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exporter.alerting.definitions import AlertName
 from exporter.recovery.decide.readiness import readiness_now
 from exporter.recovery.model.cases import Cause, ObservedState
 from exporter.recovery.model.commands import CommandKind
@@ -17,6 +18,7 @@ from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.losses import after_diagnoses
 from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import LIMITS, Harness
+from tests.recovery.test_down_alerts import Watch
 from tests.recovery.test_scenarios import command
 
 IN_TIME = 90.0
@@ -490,3 +492,37 @@ def test_readiness_names_missing_write_access_where_recovery_may_act(
 
     assert readiness.readiness == expected
     assert ("403: forbidden" in readiness.because) is mode.acts
+
+
+@pytest.mark.parametrize("kind", [CommandKind.DISARM, CommandKind.PAUSE])
+def test_alert_of_the_breaker_resolves_when_it_closes_while_recovery_is_told_to_do_nothing(
+    make_harness: MakeHarness, kind: CommandKind
+) -> None:
+    watch = Watch(make_harness, vms=20)
+    for name in (lost := watch.harness.names[:5]):
+        watch.world.crash(name)
+    assert any(watch.fires(AlertName.CIRCUIT_BREAKER_OPEN, polls=10))
+    command(watch.harness, kind)
+
+    still = list(watch.fires(AlertName.CIRCUIT_BREAKER_OPEN, polls=10))
+    opened = watch.harness.recovery.report.breaker
+    for name in lost:
+        watch.world.operator_starts(name)
+    watch.advance(HOUR)
+
+    assert (opened, all(still)) == (BreakerState.OPEN, True)
+    assert watch.harness.recovery.report.breaker == breaker_of(watch.harness) == BreakerState.CLOSED
+    assert not any(watch.fires(AlertName.CIRCUIT_BREAKER_OPEN, polls=1))
+
+
+def test_breaker_of_a_new_process_is_unknown_until_recovery_is_warm(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness()
+    seen = []
+    for _ in range(int(LIMITS.warmup_seconds / harness.every) + LIMITS.warmup_polls):
+        harness.advance(harness.every)
+        report = harness.recovery.report
+        seen.append((report.readiness, report.breaker))
+
+    assert set(seen) == {("warming_up", None), ("active", BreakerState.CLOSED)}

@@ -18,6 +18,8 @@ from exporter.recovery.decide.readiness import Readiness, ReadinessState
 from exporter.recovery.model.cases import UNDIAGNOSED, Case, DiagnosisKind, ObservedState
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.observe.health import is_warm
 from exporter.recovery.report.messages import CAUSES
 
 RUNNING = (ObservedState.UP, ObservedState.HUNG)
@@ -143,7 +145,14 @@ def recovery_report(
         questions=open_questions(system, time_of),
         fell_back=system.fell_back,
         inputs=tuple(RecoveryInput(one.name, one.problem) for one in inputs(system)),
+        breaker=_known_breaker(system),
     )
+
+
+def _known_breaker(system: SystemFacts) -> BreakerState | None:
+    """Return the state of the circuit breaker; None where too little was seen to know it."""
+    is_known = not system.standby and is_warm(system.state.health, system.limits, at=system.at)
+    return system.state.breaker.breaker_state if is_known else None
 
 
 def open_questions(
