@@ -17,8 +17,8 @@ Since = Mapping[str, Mapping[str, datetime]]
 
 
 class _Known(NamedTuple):
-    sources: tuple[object, ...]
-    """The tables that the result was made of."""
+    facts: tuple[object, ...]
+    """What the result was made of: the tables, and the name and version of the system."""
     result: CheckResult
 
 
@@ -74,11 +74,12 @@ class Doctor:
     ) -> CheckResult:
         rows = inventory.sources if inventory is not None else {}
         sources = tuple(rows.get(table) for table in check.tables)
+        facts = (*sources, inventory.identity if inventory is not None else None)
         known = self._known.get(check.name)
         is_settled = not (
             None in sources or check.depends_on_time or check.examine_polling is not None
         )
-        if known is not None and is_settled and identical(sources, known.sources):
+        if known is not None and is_settled and identical(facts, known.facts):
             return known.result
         skipped = check.always_skipped or _skipped(check, sources, report)
         if skipped:
@@ -91,7 +92,7 @@ class Doctor:
             result = CheckResult(check.name)
         if known is not None and known.result == result:
             result = known.result
-        self._known[check.name] = _Known(sources, result)
+        self._known[check.name] = _Known(facts, result)
         return result
 
     def _dated(self, check: Check, findings: Iterable[Finding], now: datetime) -> CheckResult:
