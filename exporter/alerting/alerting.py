@@ -15,7 +15,12 @@ import msgspec
 import structlog
 
 from exporter.alerting.alert_store import AlertStore
-from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
+from exporter.alerting.alertmanager import (
+    Alertmanager,
+    AlertmanagerError,
+    MakeSession,
+    session_maker,
+)
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.notifier import Notifier
 from exporter.alerting.silence_poller import SilencePoller
@@ -44,7 +49,7 @@ class Alerting:
         watch: Reports a CA file that becomes invalid.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or the proxy cannot be used.
 
     """
 
@@ -60,7 +65,7 @@ class Alerting:
         self._meter = meter
         self._watch = watch
         self._changed = asyncio.Event()
-        self.check(settings)
+        self._make_session = self.check(settings)
         self.settings = settings
         self.pollers = self._make_pollers(settings)
         self.silences = VMSilences(self.pollers, settings, clock)
@@ -71,24 +76,29 @@ class Alerting:
         self._save_error = ""
         """Why the file could not be written the last time."""
 
-    def check(self, settings: AlertmanagerSettings) -> None:
+    def check(self, settings: AlertmanagerSettings) -> MakeSession | None:
         """
-        Check that *settings* can be put in force.
+        Return what makes sessions by *settings*, to be put in force; None without Alertmanagers.
 
         Raises:
-            ConfigError: The CA file cannot be used.
+            ConfigError: The CA file or the proxy cannot be used.
 
         """
-        if settings.urls:
-            settings.ssl_context()
+        return session_maker(settings, self._watch) if settings.urls else None
 
-    def apply(self, settings: AlertmanagerSettings) -> None:
-        """Put *settings* in force; alerts and silences stay."""
+    def apply(self, settings: AlertmanagerSettings, make_session: MakeSession | None) -> None:
+        """
+        Put *settings* in force; alerts and silences stay.
+
+        Args:
+            make_session: From `check`: the CA file may be invalid by now.
+
+        """
         if settings == self.settings:
             return
         for url in set(self.settings.urls) - set(settings.urls):
             self._meter.forget(url)
-        self.settings = settings
+        self.settings, self._make_session = settings, make_session
         self.pollers = self._make_pollers(settings)
         self.silences.use(self.pollers, settings)
         self._changed.set()
@@ -114,9 +124,9 @@ class Alerting:
 
     async def _work(self, reports: Reports) -> None:
         settings = self.settings
-        if not settings.urls:
+        if self._make_session is None:
             return
-        async with make_session(settings, self._watch) as session:
+        async with self._make_session() as session:
             if settings.posts_alerts and not self._is_loaded:
                 await self._load()
             async with asyncio.TaskGroup() as tasks:
@@ -184,8 +194,10 @@ class Alerting:
         self, urls: Sequence[str], send: Callable[[Alertmanager], Awaitable[None]]
     ) -> None:
         """Send a request to one Alertmanager after the other until one takes it."""
+        if self._make_session is None:
+            raise AlertmanagerError("no Alertmanager is configured", outcome="unreachable")
         errors = []
-        async with make_session(self.settings, self._watch) as session:
+        async with self._make_session() as session:
             for url in urls:
                 try:
                     await send(self._client(url, session))
@@ -194,9 +206,7 @@ class Alerting:
                 else:
                     await self.silences.refresh()
                     return
-        if errors:
-            raise errors[0]
-        raise AlertmanagerError("no Alertmanager is configured", outcome="unreachable")
+        raise errors[0]
 
     async def _load(self) -> None:
         """Continue with the alerts of the previous process."""

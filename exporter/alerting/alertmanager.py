@@ -6,8 +6,10 @@ received, because both may contain secrets.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import quote
 
 import aiohttp
@@ -27,6 +29,8 @@ SILENCES = "/api/v2/silences"
 SILENCE = "/api/v2/silence"
 MAX_BODY_BYTES = 32 * 2**20
 JSON = {"Content-Type": "application/json"}
+
+MakeSession = Callable[[], aiohttp.ClientSession]
 
 
 class AlertmanagerError(VergewatchError):
@@ -165,14 +169,13 @@ class Alertmanager:
         return AlertmanagerError(f"{self.url}: {text}", outcome=outcome)
 
 
-def make_session(
-    settings: AlertmanagerSettings, watch: FileWatch | None = None
-) -> aiohttp.ClientSession:
+def session_maker(settings: AlertmanagerSettings, watch: FileWatch | None = None) -> MakeSession:
     """
-    Return a session that opens a new connection for each request.
+    Return what makes sessions that open a new connection for each request.
 
     A kept connection may be closed by the other side between requests; the next request is then
-    lost.
+    lost. The CA file is read here, and followed: while it is being replaced, the certificates that
+    it had stay in force.
 
     Args:
         watch: Reports a CA file that becomes invalid.
@@ -181,12 +184,20 @@ def make_session(
         ConfigError: The CA file or the proxy cannot be used.
 
     """
-    return http.make_session(
+    return partial(
+        http.make_session,
         settings.ssl_context(watch),
         connect_seconds=settings.timeout_seconds,
         proxies=settings.proxies(),
         force_close=True,
     )
+
+
+def make_session(
+    settings: AlertmanagerSettings, watch: FileWatch | None = None
+) -> aiohttp.ClientSession:
+    """Return one session; see `session_maker`."""
+    return session_maker(settings, watch)()
 
 
 def _parsed_date(date: str) -> datetime | None:

@@ -132,7 +132,7 @@ async def _run_until(
             vendor=vendor,
             guests=guests,
             links=settings.web.links.model_dump(),
-            prometheus=VMResources(settings.prometheus) if settings.prometheus.url else None,
+            prometheus=VMResources(settings.prometheus, files) if settings.prometheus.url else None,
             retry=systems.retry,
             facts=Facts(systems.plans, reload, lag, clock),
             alerts=alerting,
@@ -226,11 +226,11 @@ class Parts(NamedTuple):
             ConfigError: A file that they name is invalid; nothing has changed then.
 
         """
-        self.alerting.check(settings.alertmanager)
+        to_alertmanager = self.alerting.check(settings.alertmanager)
         if self.web_config is not None:
             self.web_config.reload()
         await self.systems.apply(systems)
-        self.alerting.apply(settings.alertmanager)
+        self.alerting.apply(settings.alertmanager, to_alertmanager)
         self.journal.apply(settings.recovery)
         self.recovery_token.apply(settings.recovery)
         self.guests.apply(settings.discovery)

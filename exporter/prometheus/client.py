@@ -6,6 +6,7 @@ Its text contains no credentials, and of what was received only the error that P
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import aiohttp
 import msgspec
@@ -132,11 +133,14 @@ async def ask(
     return status, body
 
 
-def make_session(
+def session_maker(
     settings: PrometheusSettings, watch: FileWatch | None = None
-) -> aiohttp.ClientSession:
+) -> Callable[[], aiohttp.ClientSession]:
     """
-    Return a session that opens a new connection for each request.
+    Return what makes sessions that open a new connection for each request.
+
+    The CA file is read here, and followed: while it is being replaced, the certificates that it had
+    stay in force.
 
     Args:
         watch: Reports a CA file that becomes invalid.
@@ -145,13 +149,21 @@ def make_session(
         ConfigError: The CA file or the proxy cannot be used.
 
     """
-    return http.make_session(
+    return partial(
+        http.make_session,
         settings.ssl_context(watch),
         connect_seconds=settings.timeout_seconds,
         proxies=settings.proxies(),
         force_close=True,
         limit=MAX_CONNECTIONS,
     )
+
+
+def make_session(
+    settings: PrometheusSettings, watch: FileWatch | None = None
+) -> aiohttp.ClientSession:
+    """Return one session; see `session_maker`."""
+    return session_maker(settings, watch)()
 
 
 def _result(query: str, url: str, status: int, body: bytes | None) -> Confirmation:

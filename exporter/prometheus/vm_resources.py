@@ -9,7 +9,8 @@ import msgspec
 
 from exporter.errors import PrometheusError
 from exporter.executor import run_in_thread
-from exporter.prometheus.client import ask, make_session
+from exporter.inputs.live_file import FileWatch
+from exporter.prometheus.client import ask, session_maker
 from exporter.prometheus.config import PrometheusSettings
 from exporter.prometheus.query_template import filled
 
@@ -50,14 +51,17 @@ class VMResources:
     """
     Queries of the resources of a VM.
 
+    Args:
+        watch: Reports a CA file that becomes invalid.
+
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or the proxy cannot be used.
 
     """
 
-    def __init__(self, settings: PrometheusSettings) -> None:
-        settings.ssl_context()
+    def __init__(self, settings: PrometheusSettings, watch: FileWatch | None = None) -> None:
         self._settings = settings
+        self._make_session = session_maker(settings, watch)
 
     async def means(self, system: str, vm_key: int, *, until: float) -> ResourceMeans:
         """
@@ -73,7 +77,7 @@ class VMResources:
         last = int(until // STEP_SECONDS) * STEP_SECONDS
         begins = range(last - DAY_SECONDS + STEP_SECONDS, last + 1, STEP_SECONDS)
         values = {"system": system, "vm": str(vm_key)}
-        async with make_session(self._settings) as session:
+        async with self._make_session() as session:
 
             async def column(query: str) -> Sequence[float | None]:
                 params = {

@@ -41,6 +41,10 @@ def alerting_with_silence(folder: Path) -> Alerting:
     return alerting
 
 
+def put_in_force(alerting: Alerting, wanted: AlertmanagerSettings) -> None:
+    alerting.apply(wanted, alerting.check(wanted))
+
+
 def held(alerting: Alerting) -> str:
     return alerting.silences_of(lambda: ["production"]).holding(VM)
 
@@ -49,7 +53,7 @@ def test_silence_of_a_moved_alertmanager_holds_until_the_new_one_has_answered(
     tmp_path: Path,
 ) -> None:
     alerting = alerting_with_silence(tmp_path)
-    alerting.apply(settings("http://new:9093", "http://other:9093"))
+    put_in_force(alerting, settings("http://new:9093", "http://other:9093"))
     assert "anna" in held(alerting)
     alerting.pollers[0].accept(answered(b"[]"))
     assert "anna" in held(alerting)
@@ -59,9 +63,9 @@ def test_silence_of_a_moved_alertmanager_holds_until_the_new_one_has_answered(
 
 def test_silence_of_an_alertmanager_that_stays_is_kept(tmp_path: Path) -> None:
     alerting = alerting_with_silence(tmp_path)
-    alerting.apply(settings("http://old:9093", timeout_seconds=3))
+    put_in_force(alerting, settings("http://old:9093", timeout_seconds=3))
     assert "anna" in held(alerting)
-    alerting.apply(settings("http://old:9093", "http://added:9093"))
+    put_in_force(alerting, settings("http://old:9093", "http://added:9093"))
     alerting.pollers[1].accept(answered(b"[]"))
     assert "anna" in held(alerting)
 
@@ -71,7 +75,7 @@ def test_silences_end_where_the_settings_read_none(
     tmp_path: Path, after: dict[str, object]
 ) -> None:
     alerting = alerting_with_silence(tmp_path)
-    alerting.apply(AlertmanagerSettings.model_validate(after))
+    put_in_force(alerting, AlertmanagerSettings.model_validate(after))
     assert held(alerting) == ""
 
 
@@ -90,7 +94,7 @@ async def test_added_alertmanager_is_asked_at_once(tmp_path: Path) -> None:
         alerting = Alerting(AlertmanagerSettings(), tmp_path, FakeClock(), RecordingMeter())
         running = asyncio.create_task(alerting.run(lambda: ()))
         await asyncio.sleep(0)  # noqa: TID251 - a turn for the others
-        alerting.apply(settings(f"http://{host}:{port}"))
+        put_in_force(alerting, settings(f"http://{host}:{port}"))
         async with asyncio.timeout(5):
             await asked.wait()
         running.cancel()
@@ -139,3 +143,20 @@ def test_invalid_ca_file_is_found_before_anything_changes(tmp_path: Path) -> Non
     alerting = alerting_with_silence(tmp_path)
     with pytest.raises(ConfigError, match=r"alertmanager\.ca_file"):
         alerting.check(settings("https://a:9093", ca_file=str(tmp_path / "missing")))
+
+
+async def test_ca_file_that_is_replaced_during_a_reload_ends_nothing(tmp_path: Path) -> None:
+    alerting = alerting_with_silence(tmp_path)
+    running = asyncio.create_task(alerting.run(lambda: ()))
+    await asyncio.sleep(0)  # noqa: TID251 - a turn for the others
+    ca_file, _ = self_signed(tmp_path)
+    wanted = settings("https://127.0.0.1:9", ca_file=str(ca_file))
+    sessions = alerting.check(wanted)
+    ca_file.write_text("half a certificate")
+
+    alerting.apply(wanted, sessions)
+    ended, _ = await asyncio.wait([running], timeout=0.5)
+
+    assert not ended
+    running.cancel()
+    await asyncio.wait([running])

@@ -9,6 +9,7 @@ import pytest
 from exporter.errors import PrometheusError
 from exporter.prometheus.config import PrometheusSettings
 from exporter.prometheus.vm_resources import DAY_SECONDS, STEP_SECONDS, ResourceMeans, VMResources
+from tests.daemon.test_daemon import self_signed
 from tests.daemon_process import REAL_TIME
 from tests.prometheus.test_client import HOSTILE
 from tests.real_prometheus import prometheus
@@ -77,6 +78,22 @@ async def test_each_mean_stands_at_its_time_and_what_is_no_number_is_unknown() -
     by_time = dict(zip(found.begins, found.cpu_ratios, strict=True))
     assert [by_time[int(time)] for time in times] == [0.25, None, 0.5]
     assert found.memory_ratios == found.cpu_ratios
+
+
+@pytest.mark.parametrize("content", ["half a certificate", None])
+async def test_ca_file_that_is_being_replaced_loses_no_answer(
+    tmp_path: Path, content: str | None
+) -> None:
+    ca_file, _ = self_signed(tmp_path)
+    async with serving(matrix(), matrix()) as script:
+        queries = VMResources(PrometheusSettings(url=script.url, ca_file=ca_file))
+        ca_file.unlink()
+        if content is not None:
+            ca_file.write_text(content)
+
+        found = await queries.means("production", 7, until=UNTIL)
+
+    assert len(found.begins) == DAY_SECONDS / STEP_SECONDS
 
 
 @pytest.mark.parametrize(

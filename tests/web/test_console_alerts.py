@@ -22,6 +22,7 @@ from exporter.web.console.alerts import end_of
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.alerting.real_alertmanager import Real, alertmanagers, equal, eventually
+from tests.daemon.test_daemon import self_signed
 from tests.recovery.archive import stage
 from tests.recovery.harness import Harness
 from tests.web.operator import Browser, Page, browsing
@@ -60,12 +61,17 @@ class Site(NamedTuple):
 
 
 @asynccontextmanager
-async def site(folder: Path, *, harness: Harness | None = None) -> AsyncIterator[Site]:
+async def site(
+    folder: Path, *, harness: Harness | None = None, ca_file: Path | None = None
+) -> AsyncIterator[Site]:
     watched = harness or stage()
     async with AsyncExitStack() as stack:
         (real,) = await stack.enter_async_context(alertmanagers(folder))
         settings = AlertmanagerSettings(
-            urls=(real.url,), evaluate_every_seconds=0.1, silences_every_seconds=0.2
+            urls=(real.url,),
+            evaluate_every_seconds=0.1,
+            silences_every_seconds=0.2,
+            ca_file=ca_file,
         )
         meter = Telemetry().alertmanager_meter()
         alerting = Alerting(settings, folder / "state", CLOCK, meter)
@@ -184,6 +190,22 @@ async def test_alertmanager_that_is_gone_loses_nothing_that_was_typed(tmp_path: 
     assert real.url in page.text
     assert ("p", "notice critical") in [(tag, one.get("class")) for tag, one in page.tags]
     assert (given["silence-vm"], given["silence-reason"]) == ("web-01", "a new disk")
+
+
+async def test_ca_file_that_is_being_replaced_refuses_no_silence(tmp_path: Path) -> None:
+    ca_file, _ = self_signed(tmp_path)
+    async with site(tmp_path, ca_file=ca_file) as (real, _, browser, __):
+        await browser.log_in("anna", TOKEN)
+        ca_file.write_text("half a certificate")
+
+        done = await browser.send(
+            "/alerts", "/alerts/silence", vm="web-01", duration="1h", reason="a new disk"
+        )
+        (silence,) = await real.get("silences")
+        ended = await browser.send("/alerts", "/alerts/expire", id=silence["id"])
+
+    assert "web-01 is silenced until" in done.text
+    assert "is ended" in ended.text
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ async def test_links_of_the_settings_are_those_of_alerts_too(
     assert settings.links.dashboard_of(AlertName.VM_DOWN, vm_down) in down
     assert settings.links.runbook(AlertName.VM_DOWN) in down
     assert "https://verge.example/#/vms/1" in down
-    alerting.apply(AlertmanagerSettings(runbooks="", dashboards=""))
+    alerting.apply(AlertmanagerSettings(runbooks="", dashboards=""), None)
     await clock.sleep(2)  # pages are shared for a second
     without = told(await server.request("/vms/production/1")).links
     assert not any("grafana" in link or "VergeVMDown" in link for link in without)
