@@ -14,6 +14,8 @@ OPEN_DISARM = """() => {
   all.find((one) => one.innerText.startsWith("Disarm")).open = true;
 }"""
 
+MARK_CONTENT = """() => { document.getElementById("content").dataset.old = ""; }"""
+IS_REPLACED = """() => !("old" in document.getElementById("content").dataset)"""
 
 ACTS_MS = 30_000
 
@@ -78,6 +80,24 @@ def test_what_an_operator_types_survives_a_poll(operator: Page) -> None:
     assert disarm.get_by_label("Reason").input_value() == "half a sen"
     disarm.get_by_label("Reason").fill("")
     operator.locator("summary", has_text="Disarm").click()
+
+
+def test_what_an_operator_selects_survives_a_poll(asked_operator: Page) -> None:
+    page = asked_operator
+    page.get_by_role("link", name="Alerts", exact=True).click()
+    page.wait_for_url("**/alerts")
+    page.evaluate(MARK_CONTENT)
+    page.wait_for_function(IS_REPLACED)  # nothing is selected yet, so a poll replaces it
+
+    page.get_by_label("Duration").select_option("24h")
+    page.get_by_role("heading", level=1).click()
+    page.evaluate(MARK_CONTENT)
+    page.wait_for_timeout(2_500)  # longer than the interval of polls
+    assert page.get_by_label("Duration").input_value() == "24h"
+
+    page.get_by_label("Duration").select_option("1h")
+    page.get_by_role("heading", level=1).click()
+    page.wait_for_function(IS_REPLACED)
 
 
 def test_typing_in_the_list_narrows_it_without_a_new_page(visitor: Visitor) -> None:

@@ -32,6 +32,12 @@
     }
   }
 
+  // Of a select without a default option, the browser selects the first one.
+  function isChosen(select) {
+    const options = [...select.options];
+    return select.selectedOptions[0] !== (options.findLast((option) => option.defaultSelected) ?? options[0]);
+  }
+
   // A refresh must not take away what someone is typing, nor a dialog that is open.
   function isBusy(part) {
     const active = document.activeElement;
@@ -39,6 +45,7 @@
     return Boolean(
       part.querySelector("dialog[open], details[data-keep][open]") ||
       fields.some((field) => field.value !== field.defaultValue) ||
+      [...part.querySelectorAll("select")].some(isChosen) ||
       (active && active.matches("input, textarea, select") && part.contains(active))
     );
   }
