@@ -148,7 +148,11 @@ def alert_views(
     return sorted(found, key=_urgency)
 
 
-def muted_vms(silences: Iterable[SilenceInterval], vms: Sequence[VMLabels]) -> MutedVMs:
+def muted_vms(
+    silences: Iterable[SilenceInterval],
+    vms: Sequence[VMLabels],
+    external_labels: Mapping[str, str],
+) -> MutedVMs:
     """Return those of *vms* that each of *silences* mutes."""
     by_name: dict[str, list[VMLabels]] = defaultdict(list)
     for vm in vms:
@@ -156,10 +160,12 @@ def muted_vms(silences: Iterable[SilenceInterval], vms: Sequence[VMLabels]) -> M
     found = {}
     for one in silences:
         silence = one.silence
-        if may_hold_vms(silence):
+        if may_hold_vms(silence, external_labels):
             name = _vm_name(silence)
             candidates = vms if name is ANY else by_name.get(name, ())
-            found[silence.id] = tuple(vm.vm for vm in candidates if holds_vm(silence, vm.labels))
+            found[silence.id] = tuple(
+                vm.vm for vm in candidates if holds_vm(silence, vm.labels, external_labels)
+            )
     return found
 
 

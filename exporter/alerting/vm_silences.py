@@ -10,16 +10,17 @@ A silence holds a VM in two cases:
   example of a full filesystem, does not.
 
 The labels of those alerts are known except for those that Prometheus adds: ``job``, ``instance``
-and external labels. A silence created from an alert in Alertmanager's UI contains them all, so
-matchers of unknown labels are ignored in a silence of our alerts. A silence that selects only by
-``node_name`` or ``cluster_name`` must match exactly, because alerts of other exporters may have
-these labels too.
+and external labels that the settings do not name. A silence created from an alert in Alertmanager's
+UI contains them all, so matchers of unknown labels are ignored in a silence of our alerts. A
+silence that selects only by ``node_name`` or ``cluster_name`` must match exactly, because alerts of
+other exporters may have these labels too.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.alerting.config import AlertmanagerSettings
@@ -31,6 +32,7 @@ from exporter.clock import Clock
 from exporter.formatting import minute
 from exporter.recovery.model.ports import VMLocation
 
+NONE: Mapping[str, str] = MappingProxyType({})
 HOLD_LABEL = {"recovery": "hold"}
 """A label that no alert has: a matcher of it is addressed to recovery."""
 LOCATION_LABELS = ("node_name", "cluster_name")
@@ -205,7 +207,8 @@ class VMSilences:
             self._former = ()
         present = [one for one in responses if one is not None]
         self.all = silence_intervals([*self._former, *present])
-        self._intervals = [one for one in self.all if may_hold_vms(one.silence)]
+        added = self._settings.external_labels
+        self._intervals = [one for one in self.all if may_hold_vms(one.silence, added)]
 
     @property
     def unknown(self) -> str:
@@ -226,7 +229,10 @@ class VMSilences:
     def hold_reason(self, labels: Mapping[str, str]) -> str:
         """Return why recovery must not act on the VM with *labels*; empty if it may."""
         at, after = self._clock.monotonic(), self._settings.after_silence_seconds
-        reason = hold_reason(self._intervals, labels, at=at, after_seconds=after)
+        added = self._settings.external_labels
+        reason = hold_reason(
+            self._intervals, labels, at=at, after_seconds=after, external_labels=added
+        )
         return reason or (self.unknown if self.are_needed else "")
 
 
@@ -272,11 +278,13 @@ def hold_reason(
     *,
     at: float,
     after_seconds: float,
+    external_labels: Mapping[str, str] = NONE,
 ) -> str:
     """
     Return which silence holds the VM with *labels*; empty if none does.
 
     Args:
+        external_labels: See `holds_vm`.
         at: Our monotonic clock, in seconds.
         after_seconds: How long a VM is still held after its silence has ended.
 
@@ -284,7 +292,8 @@ def hold_reason(
     holding = [
         one
         for one in intervals
-        if one.starts <= at < one.ends + after_seconds and holds_vm(one.silence, labels)
+        if one.starts <= at < one.ends + after_seconds
+        and holds_vm(one.silence, labels, external_labels)
     ]
     if not holding:
         return ""
@@ -300,26 +309,38 @@ def hold_reason(
     return f"it is silenced by {author} until {_utc(silence.ends_at)}: {detail}{note}"
 
 
-def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
-    """Return whether *silence* holds the VM with *labels* while it applies."""
+def holds_vm(
+    silence: Silence, labels: Mapping[str, str], external_labels: Mapping[str, str] = NONE
+) -> bool:
+    """
+    Return whether *silence* holds the VM with *labels* while it applies.
+
+    Args:
+        external_labels: The labels that each of our alerts has besides, by the settings.
+
+    """
     others = []
     for matcher in silence.matchers:  # most silences are of another VM
         if matcher.name not in VM_LABELS:
             others.append(matcher)
         elif not matcher.matches(labels.get(matcher.name, "")):
             return False
-    if _mutes_down_alert(others, of_ours=_is_of_ours(silence)):
+    if _mutes_down_alert(others, external_labels, of_ours=_is_of_ours(silence)):
         return True
-    return silence.selects_vms and _may_mute(silence, labels)
+    return silence.selects_vms and _may_mute(silence, {**external_labels, **labels})
 
 
-def may_hold_vms(silence: Silence) -> bool:
+def may_hold_vms(silence: Silence, external_labels: Mapping[str, str] = NONE) -> bool:
     """Return whether *silence* may hold a VM, whatever its labels are: most silences do not."""
     others = [one for one in silence.matchers if one.name not in VM_LABELS]
-    return silence.selects_vms or _mutes_down_alert(others, of_ours=_is_of_ours(silence))
+    return silence.selects_vms or _mutes_down_alert(
+        others, external_labels, of_ours=_is_of_ours(silence)
+    )
 
 
-def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
+def _mutes_down_alert(
+    matchers: Sequence[Matcher], external_labels: Mapping[str, str], *, of_ours: bool
+) -> bool:
     """
     Return whether Alertmanager mutes VergeVMDown.
 
@@ -328,8 +349,10 @@ def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
         of_ours: Whether the silence is of our alerts, so that it may name ``job`` too.
 
     """
-    unmatched = [one for one in matchers if not one.matches(DOWN_LABELS.get(one.name, ""))]
-    return all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched)
+    labels = {**external_labels, **DOWN_LABELS}
+    unmatched = [one for one in matchers if not one.matches(labels.get(one.name, ""))]
+    is_known = any(one.name in external_labels or one.name in NOT_ADDED for one in unmatched)
+    return not is_known and (of_ours or not unmatched)
 
 
 def _is_of_ours(silence: Silence) -> bool:

@@ -1,6 +1,6 @@
 """The alerts and silences for pages and the API, and ``GET /api/v1/alerts`` and ``/silences``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -75,16 +75,23 @@ class AlertViews:
         """Return the silences in force and those to come, with the VMs that each mutes."""
         if self.source is None:
             return []
-        known = self.source.known_silences
-        muted = await run_in_thread(self._muted_by, known, self._vms())
+        known, added = self.source.known_silences, self.source.settings.external_labels
+        muted = await run_in_thread(self._muted_by, known, self._vms(), added)
         return silence_views(known, muted, at=self._clock.monotonic())
 
-    def _muted_by(self, silences: Sequence[SilenceInterval], fleet: Sequence[VMEntry]) -> MutedVMs:
+    def _muted_by(
+        self,
+        silences: Sequence[SilenceInterval],
+        fleet: Sequence[VMEntry],
+        external_labels: Mapping[str, str],
+    ) -> MutedVMs:
         """Return the VMs that each silence mutes: every open page asks after each poll."""
         vms = [(vm.system, vm.key, vm.name, vm.node, vm.cluster) for vm in fleet]
         versions = [(one.silence.id, one.silence.updated_at) for one in silences]
-        if self._muted[0] != (vms, versions):
-            self._muted = (vms, versions), muted_vms(silences, [vm_labels(*vm) for vm in vms])
+        made_of = vms, versions, external_labels
+        if self._muted[0] != made_of:
+            labels = [vm_labels(*vm) for vm in vms]
+            self._muted = made_of, muted_vms(silences, labels, external_labels)
         return self._muted[1]
 
 

@@ -204,6 +204,29 @@ def test_silence_that_mutes_other_alerts_does_not_hold_the_vm(text: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('site="eu-1"', True),
+        ('severity="critical", site="eu-1"', True),
+        ('vm_name="web-01", site="eu-1"', True),
+        ('vm_name="web-01", site="eu-1", job="vergewatch"', True),
+        ('site="us-2"', False),
+        ('site!="eu-1"', False),
+        ('alertname="VergeVMDown", site="us-2"', False),
+        ('vm_name="web-01", site="us-2"', False),
+        ('vm_name="web-01", other="us-2"', True),
+    ],
+)
+def test_external_labels_of_the_settings_count_as_labels_of_the_alert(
+    text: str, *, holds: bool
+) -> None:
+    one, external_labels = silence(text), {"site": "eu-1"}
+
+    assert holds_vm(one, WEB, external_labels) is holds
+    assert may_hold_vms(one, external_labels) or not holds
+
+
+@pytest.mark.parametrize(
     ("text", "may"),
     [
         ('alertname="KubePodCrashLooping", namespace="shop"', False),

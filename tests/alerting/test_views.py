@@ -69,7 +69,7 @@ def test_silence_names_the_vms_that_it_mutes(
 ) -> None:
     known = [silence("a", *matchers)]
 
-    (view,) = silence_views(known, muted_vms(known, VMS), at=AT)
+    (view,) = silence_views(known, muted_vms(known, VMS, {}), at=AT)
 
     assert [(vm.system, vm.key) for vm in view.vms] == keys
 
