@@ -247,6 +247,8 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     """The last error, until a poll succeeds."""
     awaited: bool = False
     """Whether it was never read and may yet be: series that its names identify wait for it."""
+    unreadable: int | None = None
+    """Rows of the last good poll, and values in its other rows, that could not be decoded."""
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):

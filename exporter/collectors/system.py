@@ -78,6 +78,9 @@ FAMILIES = (
     gauge("table_interval_seconds", TABLE, "",
           "Interval between polls of this table", "every_seconds"),
     gauge("table_rows", TABLE, "", "Rows decoded in the last successful poll", "rows"),
+    gauge("table_unreadable", TABLE, "",
+          "Rows of the last successful poll, and values in its other rows, that could not be "
+          "decoded", "unreadable"),
     counter("table_failures_total", TABLE, "", "Polls of this table that failed", "failures_total"),
     counter("table_rows_skipped_total", TABLE, "",
             "Rows that could not be decoded, summed over all polls", "rows_skipped_total"),

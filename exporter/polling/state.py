@@ -38,6 +38,11 @@ class TableRows(Generic[T_co]):
     skipped_values: Mapping[str, SkippedValues] = field(default_factory=dict)
     """By field: what could not be read of rows that were decoded."""
 
+    @property
+    def unreadable(self) -> int:
+        """How many rows, and values of other rows, could not be read."""
+        return self.skipped + sum(one.number for one in self.skipped_values.values())
+
     def with_rows(self, rows: T) -> "TableRows[T]":
         """Return the same result with other *rows*."""
         return replace(self, rows=rows)  # type: ignore[arg-type,return-value]
@@ -77,6 +82,7 @@ class TableState(msgspec.Struct, frozen=True):
             duration_seconds=self.duration_seconds,
             rows=good.rows.count if good else None,
             rows_skipped=good.rows.skipped if good else None,
+            unreadable=good.rows.unreadable if good else None,
             failures_total=self.failures_total,
             rows_skipped_total=self.rows_skipped_total,
             error=str(self.error) if self.error else None,

@@ -732,6 +732,7 @@ LEFT = f"vergewatch_api_requests_remaining{{{SYS}}}"
 PLANNED = steady(f"vergewatch_api_requests_planned{{{SYS}}}", PLANNED_REQUESTS)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
+UNREADABLE = f"vergewatch_table_unreadable{{{TABLE}}}"
 FIELDS = f'vergewatch_table_fields_skipped_total{{{TABLE},field="name"}}'
 TAKEN = f"vergewatch_inventory_timestamp_seconds{{{SYS}}}"
 
@@ -777,6 +778,11 @@ EXPORTER = (
     silent("VergeRowsSkipped", "long ago", steady(SKIPPED, 12)),
     Case("VergeRowsSkipped", "one row every ten minutes",
          (then(SKIPPED, "0x9 1x9 2x9 3x9 4x9 5x9"),), {28: [OF_TABLE], 38: [OF_TABLE]}),
+    Case("VergeRowsSkipped", "a row of a table that is polled every hour",
+         (then(SKIPPED, "0x9 1x59 2x60"), then(UNREADABLE, "0x9 1x120")),
+         {24: [], 26: [OF_TABLE], 65: [OF_TABLE]}),
+    silent("VergeRowsSkipped", "it was one poll", then(UNREADABLE, "0x5 3x2 0x100"),
+           at=(10, 22, 30)),
     silent("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
     Case("VergeRowsSkipped", "fires for another table",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),

@@ -43,7 +43,7 @@ REPORT = SystemReport(
     up=True,
     authenticated=True,
     taken_at=AT,
-    tables=(TableReport("vms", 20.0, True, True, AT, 0.25, 2, 0, 1, 3, None),),  # noqa: FBT003
+    tables=(TableReport("vms", 20.0, True, True, AT, 0.25, 2, 1, 1, 3, None, unreadable=4),),  # noqa: FBT003
     requests_remaining=612,
     requests_per_hour=758,
     recent_errors=(),

@@ -161,6 +161,7 @@ def table(name: str, **changes: Any) -> TableReport:
         duration_seconds=0.042,
         rows=412,
         rows_skipped=0,
+        unreadable=0,
         failures_total=0,
         rows_skipped_total=0,
         error=None,

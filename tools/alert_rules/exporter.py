@@ -140,7 +140,10 @@ time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
         name="VergeRowsSkipped",
         severity=Severity.WARNING,
         identity=TABLE,
-        expr="""\
+        # The first is right for tables that are polled rarely, the others for now and then.
+        expr=f"""\
+{by(TABLE, "vergewatch_table_unreadable")} > 0
+or
 sum by (system_name, table) (increase(vergewatch_table_rows_skipped_total[15m])) > 0.5
 or
 sum by (system_name, table) (increase(vergewatch_table_fields_skipped_total[15m])) > 0.5""",
