@@ -163,8 +163,8 @@ def _possible_mistakes(setup: RecoveryConfig, enrolments: Mapping[str, Enrolment
 
 def _is_writable(path: Path) -> bool:
     """Return whether *path* is a writable directory, or can be created as one."""
-    existing = next((one for one in (path, *path.parents) if one.exists()), Path("/"))
     try:
+        existing = next((one for one in (path, *path.parents) if one.exists()), Path("/"))
         with TemporaryDirectory(dir=existing):
             return True
     except OSError:

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, system_reason
 from exporter.formatting import nearest
 from exporter.inputs.files import read_text
 from exporter.inputs.validation import error_text, setting_names
@@ -204,11 +204,32 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
             if (
                 file in SystemSettings.model_fields
                 and not any(key in system for key in (plain, file))
-                and path.exists()
+                and _is_there(path)
             ):
                 system[file] = path
     for group, secret, file_name in GROUP_SECRETS:
         given, path = values.get(group, {}), directory / file_name
         unsaid = isinstance(given, dict) and not given.keys() & {secret, f"{secret}_file"}
-        if unsaid and path.exists():
+        if unsaid and _is_there(path):
             values[group] = {**given, f"{secret}_file": path}
+
+
+def _is_there(secret: Path) -> bool:
+    """
+    Return whether a secret is in the secrets directory.
+
+    Raises:
+        ConfigError: It cannot be told. `Path.exists` raises an error that differs by release of
+            Python, or counts the secret as absent.
+
+    """
+    try:
+        secret.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"{secret} cannot be looked for: {system_reason(error)}; let the user that runs "
+            "Vergewatch enter every directory above it, or set another secrets_dir"
+        ) from None
+    return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import time
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ def _time_of_day(value: Any) -> Any:
     """Return a time of day; YAML reads an unquoted 22:00 as 22 * 60."""
     if isinstance(value, str):
         return f"0{value}" if value[1:2] == ":" else value
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not isfinite(value):
         return value
     rest, seconds = divmod(int(value), 60) if value >= HOUR else (int(value), 0)
     hours, minutes = divmod(rest, 60)

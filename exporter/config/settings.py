@@ -264,6 +264,7 @@ class Settings(BaseSettings, CommonSystemSettings):
         extra="forbid",
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     url: BaseURL | None = None

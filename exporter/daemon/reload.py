@@ -96,22 +96,24 @@ class Reload:
         Reload, and return which settings changed and which changes need a restart.
 
         Raises:
-            ConfigError: The new configuration is invalid; the old one stays in force.
+            ConfigError: The new configuration is invalid, or a bug prevented the reload; the old
+                one stays in force.
 
         """
         async with self._turn:
             try:
                 needs_restart, applied = await self._reload()
             except ConfigError as error:
-                self._telemetry["config_last_reload_successful"].set(0)
-                self._rejected = (
-                    "The last configuration reload was rejected at "
-                    f"{moment(self._clock.now())}: {error}. "
-                    "The previous settings are in force."
-                )
-                self.last = ReloadResult(self._clock.now(), (), (), str(error))
+                self._reject(str(error))
                 log.error("config.rejected", error=str(error))
                 raise
+            except Exception as bug:
+                # Any other bug ends the daemon, but an edit of a file must not.
+                kind = type(bug).__name__
+                text = f"a bug prevented the reload ({kind}); see the log"
+                self._reject(text)
+                log.exception("config.reload_failed", type=kind)
+                raise ConfigError(text) from None
             for name in needs_restart:
                 log.warning("config.needs_restart", settings=name)
             self._needs_restart = needs_restart
@@ -137,9 +139,25 @@ class Reload:
         settings = with_values_of(before, settings, needs_restart)
         systems = resolve_systems(settings)
         self._files.check()
-        await self._parts.apply(settings, systems)
+        try:
+            await self._parts.apply(settings, systems)
+        except ConfigError:
+            raise  # nothing has changed
+        except Exception:
+            await self._parts.apply(before, resolve_systems(before))
+            raise
         self.in_force = settings
         return needs_restart, changed_names(before, settings)
+
+    def _reject(self, error: str) -> None:
+        """Record why the current configuration is not in force."""
+        self._telemetry["config_last_reload_successful"].set(0)
+        now = self._clock.now()
+        self._rejected = (
+            f"The last configuration reload was rejected at {moment(now)}: {error}. "
+            "The previous settings are in force."
+        )
+        self.last = ReloadResult(now, (), (), error)
 
     def _accept(self) -> None:
         """Record that the current configuration was accepted now."""

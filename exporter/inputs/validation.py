@@ -17,6 +17,7 @@ STRICT = ConfigDict(
     extra="forbid",
     use_attribute_docstrings=True,
     hide_input_in_errors=True,
+    allow_inf_nan=False,  # no interval and no limit is infinite
 )
 Seconds = Annotated[float, Field(ge=0)]
 

@@ -147,9 +147,10 @@ def _server(source: str) -> PostgresServer:
 
 def _file(source: str) -> Path:
     path = Path(source)
-    file = path / FILE if path.is_dir() else path
-    if not file.is_file():
-        raise JournalError(f"there is no journal {file}")
+    with journal_errors(str(path)):
+        file = path / FILE if path.is_dir() else path
+        if not file.is_file():
+            raise JournalError(f"there is no journal {file}")
     with journal_errors(str(file)), file.open("rb") as opened:
         begins = opened.read(len(SQLITE))
     if begins != SQLITE:

@@ -11,6 +11,7 @@ from exporter.errors import JournalError
 from exporter.journal import schema
 from exporter.journal.copying import count_rows
 from exporter.journal.database import Database
+from exporter.journal.db_errors import journal_errors
 from exporter.journal.journal import postgres_database
 from exporter.journal.lock import holder
 from exporter.journal.place import Place, PostgresServer
@@ -55,8 +56,9 @@ def database_to_read(place: Place, *, seconds: float | None = None) -> Database:
     """
     if isinstance(place, PostgresServer):
         return postgres_database(place, seconds=seconds)
-    if not (place / FILE).is_file():
-        raise JournalError(f"there is no journal {place / FILE}; vergewatch run creates it")
+    with journal_errors(str(place / FILE)):
+        if not (place / FILE).is_file():
+            raise JournalError(f"there is no journal {place / FILE}; vergewatch run creates it")
     return SQLiteDatabase(place / FILE)
 
 

@@ -412,3 +412,14 @@ def test_action_must_fit_into_the_lease_of_a_replica(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VERGEWATCH_JOURNAL__URL", "postgresql://vw@db/vw")
 
     assert "reread_age_seconds is more than 10" in complaint()
+
+
+def test_secret_that_cannot_be_looked_for_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As where a directory above it cannot be entered, which root always can.
+    too_long = tmp_path / ("x" * 300)
+    monkeypatch.setenv("VERGEWATCH_URL", "https://a")
+    monkeypatch.setenv("VERGEWATCH_SECRETS_DIR", str(too_long))
+
+    assert complaint().startswith(f"{too_long / 'api_key'} cannot be looked for: ")

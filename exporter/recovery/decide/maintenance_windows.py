@@ -54,7 +54,11 @@ def _has_zones() -> bool:
 class MaintenanceWindow:
     """A weekly maintenance window, during which recovery sends no action."""
 
-    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+        "allow_inf_nan": False,
+    }
 
     days: Annotated[tuple[Day, ...], MinLen(1)] = DAYS
     """Days on which the window starts."""

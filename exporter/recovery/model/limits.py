@@ -52,7 +52,11 @@ class Window(NamedTuple):
 class Limits:
     """The limits of recovery."""
 
-    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+        "allow_inf_nan": False,
+    }
 
     inventory_age_seconds: PositiveFloat = 30
     """Maximum age of an inventory for an action."""
