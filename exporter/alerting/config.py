@@ -7,13 +7,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    PositiveFloat,
     model_validator,
 )
 
 from exporter.alerting.definitions import Links
+from exporter.bounds import PositiveSeconds, Seconds
 from exporter.inputs.http_settings import HTTPServerSettings, normalized_url
-from exporter.inputs.validation import STRICT, Seconds
+from exporter.inputs.validation import STRICT
 
 
 def _normalized_url(text: str) -> str:
@@ -51,7 +51,7 @@ class AlertLimits(BaseModel):
     Vergewatch sees it down, that is less than five minutes."""
     platform_seconds: Seconds = 300
     """A VM is down, and VergeOS has to restart it: its time to do so."""
-    acted_seconds: PositiveFloat = 3600
+    acted_seconds: PositiveSeconds = 3600
     """How long the alert that recovery restarted a VM stays active."""
 
 
@@ -72,17 +72,17 @@ class AlertmanagerSettings(HTTPServerSettings):
     silences of the last successful poll apply until they end. `hold`: recovery starts no VM until
     every Alertmanager answers. An outage often takes monitoring down together with the VMs, and
     `hold` then delays the restart of VMs that crashed."""
-    silences_every_seconds: PositiveFloat = 30
+    silences_every_seconds: PositiveSeconds = 30
     """Time between two polls of the silences."""
     after_silence_seconds: Seconds = 600
     """How long recovery still holds a VM after its silence has ended."""
-    post_every_seconds: PositiveFloat = 30
+    post_every_seconds: PositiveSeconds = 30
     """Time between two posts of all active alerts. New alerts are posted within
     `evaluate_every_seconds`. Alertmanager resolves an alert that is not posted for four times as
     long."""
-    evaluate_every_seconds: PositiveFloat = 5
+    evaluate_every_seconds: PositiveSeconds = 5
     """Time between two evaluations of the daemon's alerts."""
-    timeout_seconds: PositiveFloat = 10
+    timeout_seconds: PositiveSeconds = 10
     """Timeout of one request."""
     runbooks: str = RUNBOOKS
     """Base URL of the runbooks that alerts and the console link to. Change it if your site has its

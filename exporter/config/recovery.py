@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from datetime import time
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
+from exporter.bounds import MAX_DAYS
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
 from exporter.recovery.model.cases import Policy
-from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
+from exporter.recovery.model.limits import DAY, HOUR, Limits, Mode, PowerState
 from exporter.recovery.observe.enrolment import CONDITIONS, EFFECTS, EnrolmentRule
 
 
@@ -24,6 +24,7 @@ def _unquoted(word: str) -> Callable[[Any], Any]:
 
 ModeName = Annotated[Mode, BeforeValidator(_unquoted(Mode.OFF))]
 HOURS = 24
+NO_TIME_OF_DAY = 'start is not a time of day such as "22:00"'
 MIN_TOKEN_CHARACTERS = 16
 
 
@@ -31,12 +32,14 @@ def _time_of_day(value: Any) -> Any:
     """Return a time of day; YAML reads an unquoted 22:00 as 22 * 60."""
     if isinstance(value, str):
         return f"0{value}" if value[1:2] == ":" else value
-    if not isinstance(value, int | float) or not isfinite(value):
+    if not isinstance(value, int | float):
         return value
+    if not 0 <= value < DAY:  # such as inf, which is no int
+        raise ValueError(NO_TIME_OF_DAY)
     rest, seconds = divmod(int(value), 60) if value >= HOUR else (int(value), 0)
     hours, minutes = divmod(rest, 60)
     if value != int(value) or not 1 <= hours < HOURS:
-        raise ValueError('start is not a time of day such as "22:00"')
+        raise ValueError(NO_TIME_OF_DAY)
     return time(hours, minutes, seconds)
 
 
@@ -82,7 +85,7 @@ class RecoverySettings(BaseModel):
     directory: Path | None = None
     """Directory of the journal. Default: `$STATE_DIRECTORY`, which systemd sets, else
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""
-    retention_days: Annotated[int, Field(ge=8)] = 90
+    retention_days: Annotated[int, Field(ge=8, le=MAX_DAYS)] = 90
     """How long the journal keeps old records."""
     token: Secret | None = None
     """The token that recovery commands require. Without a token, commands are refused."""

@@ -15,20 +15,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.alerting.config import AlertmanagerSettings
+from exporter.bounds import MAX_COUNT, Count, PositiveCount, PositiveSeconds, Seconds
 from exporter.config.journal import JournalSettings
 from exporter.config.recovery import ModeName, RecoverySettings
 from exporter.console.external_links import checked_link
 from exporter.discovery.config import DiscoverySettings
 from exporter.inputs.proxy_settings import ProxySettings
-from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.prometheus.config import PrometheusSettings
 from exporter.recovery.leadership import MAX_REREAD_SECONDS
 
@@ -69,28 +67,28 @@ class PollSettings(BaseModel):
 
     model_config = STRICT
 
-    fast_seconds: PositiveFloat = 20
+    fast_seconds: PositiveSeconds = 20
     """Poll interval of the tables that show whether a VM runs: `vms`, `machine_status`."""
-    slow_seconds: PositiveFloat = 60
+    slow_seconds: PositiveSeconds = 60
     """Poll interval of load: `machine_stats`, `machine_nics`, `machine_drive_stats`, and the
     guest agent data of `machine_status`."""
-    inventory_seconds: PositiveFloat = 300
+    inventory_seconds: PositiveSeconds = 300
     """Poll interval of what seldom changes, and of what VergeOS itself updates that seldom: nodes,
     clusters, storage tiers, the disks and tags of VMs, networks, tenants, alarms."""
-    rare_seconds: PositiveFloat = 900
+    rare_seconds: PositiveSeconds = 900
     """Poll interval of what rarely changes: physical drives, memory modules, snapshots,
     replication, devices, updates of VergeOS."""
-    hourly_seconds: PositiveFloat = 3600
+    hourly_seconds: PositiveSeconds = 3600
     """Poll interval of what changes a few times a year: certificates, licenses, users, API keys,
     snapshot profiles."""
-    identity_seconds: PositiveFloat = 3600
+    identity_seconds: PositiveSeconds = 3600
     """Poll interval of the system's name and version."""
-    tables: Annotated[tuple[tuple[str, PositiveFloat], ...], BeforeValidator(_pairs)] = ()
+    tables: Annotated[tuple[tuple[str, PositiveSeconds], ...], BeforeValidator(_pairs)] = ()
     """Interval of single tables in seconds, by the `table` label of the metrics, for example
     `{machine_nics: 120}`. The planner does not stretch these."""
-    stale_after_polls: Annotated[float, Field(ge=2)] = 3
+    stale_after_polls: Annotated[float, Field(ge=2, le=MAX_COUNT)] = 3
     """A table is stale when its last good rows are older than this many of its intervals."""
-    frozen_after_seconds: PositiveFloat = 180
+    frozen_after_seconds: PositiveSeconds = 180
     """The status of VMs on a node is frozen when VergeOS has updated none of it for this long."""
     frozen_status: Literal["mark", "withdraw"] = "mark"
     """What becomes of the series that a frozen status is the source of: `mark` exports them as
@@ -103,21 +101,21 @@ class APISettings(BaseModel):
 
     model_config = STRICT
 
-    requests_per_hour: PositiveInt = 1000
+    requests_per_hour: PositiveCount = 1000
     """Requests per hour that VergeOS allows for an API key; those before a restart count, and those
     of replicas that use the same key and share the journal."""
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of these requests reserved for recovery, its regular reads included."""
-    timeout_seconds: PositiveFloat = 30
+    timeout_seconds: PositiveSeconds = 30
     """Timeout of one table request, including its retries."""
     spacing_seconds: Seconds = 0.05
     """Minimum time between the starts of two requests. VergeOS drops faster connections."""
-    page_rows: NonNegativeInt = 0
+    page_rows: Count = 0
     """Rows per request; 0 requests all rows at once, as VergeOS' own clients do. Each further page
     is one request more. Until the first answers, the plan assumes one page for each table."""
-    max_answer_mib: PositiveInt = 64
+    max_answer_mib: PositiveCount = 64
     """Maximum response size; a larger response is rejected."""
-    refused_wait_seconds: PositiveFloat = 1800
+    refused_wait_seconds: PositiveSeconds = 1800
     """Pause after a 401, unless the secret changes. Repeated refused logins lock the account,
     including its API keys."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 
@@ -19,7 +19,6 @@ STRICT = ConfigDict(
     hide_input_in_errors=True,
     allow_inf_nan=False,  # no interval and no limit is infinite
 )
-Seconds = Annotated[float, Field(ge=0)]
 
 
 def _usable(secret: SecretStr) -> SecretStr:

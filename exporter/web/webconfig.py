@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.bounds import Count, Seconds
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all, parse_duration
 from exporter.inputs.files import read_text
@@ -216,9 +217,9 @@ class HTTPConfig(_Section):
 class RateLimit(_Section):
     """The section ``rate_limit``: a token bucket for all requests together."""
 
-    interval: Annotated[float, BeforeValidator(_seconds)] = 0.0
+    interval: Annotated[Seconds, BeforeValidator(_seconds)] = 0.0
     """Seconds until one more request is allowed; 0 turns the limit off."""
-    burst: int = Field(default=0, ge=0)
+    burst: Count = 0
 
     @model_validator(mode="after")
     def _check_burst(self) -> Self:

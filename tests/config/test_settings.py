@@ -210,7 +210,7 @@ def test_each_system_finds_its_own_credentials(
         ),
         (
             "url: https://v\napi_key: k\npoll: {fast_seconds: 0}",
-            "{file}: poll.fast_seconds: input should be greater than 0",
+            "{file}: poll.fast_seconds: input should be greater than or equal to 0.001",
         ),
         (
             "url: https://v\napi_key: k\nlog: {level: loud}",

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.recovery.model.limits import Limits, Mode
+from tests.recovery.harness import Harness
 
 CONFIGURED = TypeAdapter(Limits)
 
@@ -60,3 +61,26 @@ def test_rate_limits_are_for_ten_minutes_and_a_day() -> None:
 
 def test_recovery_acts_in_the_modes_ask_and_enforce_only() -> None:
     assert {mode for mode in Mode if mode.acts} == {Mode.ASK, Mode.ENFORCE}
+
+
+SCHEMA = CONFIGURED.json_schema()["properties"]
+NUMBERS = [name for name in SCHEMA if SCHEMA[name]["type"] in ("number", "integer")]
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum"])
+@pytest.mark.parametrize("mode", [Mode.ASK, Mode.ENFORCE])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_recovery_works_with_each_limit_at_its_bound(name: str, mode: Mode, bound: str) -> None:
+    schema = SCHEMA[name]
+    value = schema.get(bound, schema.get(f"exclusive{bound.capitalize()}"))
+    assert value is not None, f"{name} has no {bound}"
+    beside = 1 if schema["type"] == "integer" else 1e-6
+    if bound not in schema:
+        value += beside if bound == "minimum" else -beside
+    harness = Harness(vms=4, mode=mode, limits=Limits(**{name: value}))
+    harness.advance(900)
+
+    harness.world.crash(harness.names[0])
+    harness.advance(300)
+
+    assert harness.recovery.report.mode is mode
