@@ -401,6 +401,9 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """Whether VergeOS updates the status of no VM that runs; ``None`` if that is not known."""
     doctor: tuple[CheckResult, ...] = ()
     """The results of the doctor's checks, in the order of its list; none if it is off."""
+    stands_by: bool = False
+    """Whether another replica with the same key polls everything, and this one only what shows that
+    a VM runs."""
 
 
 class SystemState(NamedTuple):

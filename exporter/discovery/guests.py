@@ -3,6 +3,7 @@ The guests of one system, as targets.
 
 A target must not come and go with things that say nothing about the guest: the targets that are
 known stay while a guest agent is silent, while a table is stale, and while VergeOS does not answer.
+Where the guests are not polled any more, there is no answer: the list would stay old for good.
 """
 
 import re
@@ -18,7 +19,7 @@ from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.discovery.query import Network, TargetQuery, port_number
 from exporter.errors import NotKnownYetError
 from exporter.exposition.view import Names
-from exporter.model import VM, Inventory, SystemReport
+from exporter.model import VM, Inventory, SystemReport, TableReport
 from exporter.vergeos.recovery_rows import TAG_MEMBERS, UNREADABLE_TAG
 
 Address = IPv4Address | IPv6Address
@@ -59,11 +60,14 @@ class KnownGuests:
         Return the guests by the newest inventory; the known ones if it shows no VMs.
 
         Raises:
-            NotKnownYetError: A table that is needed was never read.
+            NotKnownYetError: The guests are not polled, or a table that is needed was never read.
 
         """
+        tables = {one.table: one for one in report.tables}
+        if GUESTS.name not in tables:
+            raise NotKnownYetError(_why_not_polled(report))
         if self._guests is None:
-            _check_known(report)
+            _check_read(report, tables)
         if inventory is not None and {VMS.name, MACHINE_STATUS.name} <= inventory.sources.keys():
             if self._seen is not inventory:
                 self._guests = tuple(self._made(inventory))
@@ -126,16 +130,22 @@ def target_group(
     return {"targets": [f"{host}:{one}" for one in ports], "labels": guest.labels}
 
 
-def _check_known(report: SystemReport) -> None:
-    tables = {one.table: one for one in report.tables}
-    if GUESTS.name not in tables:
-        raise NotKnownYetError("collectors.guests is off: the addresses of guests are not read")
+def _check_read(report: SystemReport, tables: Mapping[str, TableReport]) -> None:
     for name in (*ESSENTIAL, *NAMES):
         if name in tables and tables[name].awaited:
             error = tables[name].error or "it was not read"
             raise NotKnownYetError(
                 f"the guests of {report.system_name} are not known yet: table {name}: {error}"
             )
+
+
+def _why_not_polled(report: SystemReport) -> str:
+    if report.stands_by:
+        return (
+            f"the guests of {report.system_name} are polled by the replica that leads, and this "
+            "replica is a standby with the same API key: ask the leader"
+        )
+    return "collectors.guests is off: the addresses of guests are not read"
 
 
 def _tag_labels(tags: Iterable[str]) -> dict[str, str]:

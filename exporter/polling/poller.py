@@ -420,4 +420,5 @@ class Poller:
             throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",
             named=self._named,
             frozen=inventory.frozen.system if inventory is not None else None,
+            stands_by=self.plan.stands_by,
         )

@@ -153,6 +153,38 @@ def test_nothing_is_known_without_an_inventory_or_the_collector_of_guests() -> N
         seen(KnownGuests(), without)
 
 
+# After something was read
+
+
+def test_known_guests_are_not_current_while_the_collector_is_off() -> None:
+    known = KnownGuests()
+    seen(known)
+    without = report(tables=tuple(table(name) for name in TABLES if name != "guests"))
+
+    with pytest.raises(NotKnownYetError, match=r"collectors\.guests is off"):
+        seen(known, without, guests=None)
+    assert seen(known) == ["web-1", "db"]
+
+
+def test_known_guests_are_not_current_on_a_standby_that_does_not_poll_them() -> None:
+    known = KnownGuests()
+    seen(known)
+    standby = report(tables=(table("vms"), table("machine_status")), stands_by=True)
+
+    with pytest.raises(NotKnownYetError, match="prod are polled by the replica that leads"):
+        seen(known, standby, guests=None)
+    with pytest.raises(NotKnownYetError, match="prod are polled by the replica that leads"):
+        seen(KnownGuests(), standby, guests=None)
+
+
+def test_known_guests_stay_while_every_table_is_stale() -> None:
+    known = KnownGuests()
+    seen(known)
+    stale = report(tables=tuple(table(name, fresh=False, error="503") for name in TABLES))
+
+    assert names(known.guests(None, stale)) == ["web-1", "db"]
+
+
 def test_tags_that_are_not_polled_are_not_waited_for() -> None:
     without = report(tables=tuple(table(name) for name in TABLES if name != "tags"))
 
