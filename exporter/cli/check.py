@@ -379,8 +379,8 @@ async def _read_tables(
     """
     Read every table into *rows*, and add a line for each to *results* and *checked*.
 
-    Refused credentials, an unreachable host, one that is not a VergeOS, or a system that asks to
-    wait end it at once.
+    Refused credentials, a host that is not a VergeOS, a system that asks to wait, and no answer at
+    all end it at once. No answer for one table ends it only where the table is essential.
 
     Returns:
         Why the daemon would have no inventory; empty if it would have one.
@@ -399,7 +399,7 @@ async def _read_tables(
             if not answered and (why := await address_problem(resolved, error)):
                 checked.clear()
                 return why
-            if isinstance(error, UnreachableError):
+            if isinstance(error, UnreachableError) and (one.essential or not (rows or checked)):
                 return str(error)
             color, problem = "red", str(error)
             if one.essential:

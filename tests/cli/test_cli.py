@@ -161,6 +161,27 @@ async def test_check_reports_unreadable_tables() -> None:
         assert "/api/v4/machine_drive_stats answered 403 (No permission): this user may not" in out
 
 
+@pytest.mark.parametrize(("path", "code"), [("machine_drive_stats", 0), ("machine_status", 1)])
+async def test_check_ends_at_a_table_without_an_answer_only_if_it_is_essential(
+    path: str, code: int
+) -> None:
+    async with simulating() as system:
+        system.faults.turn_on("hang", path=path)
+        env = {"VERGEWATCH_RECOVERY__MODE": "off", **pointing_at(system)}
+        env["VERGEWATCH_API__TIMEOUT_SECONDS"] = "2"
+
+        found, out, _ = await ran("check", "--json", **env)
+
+    (checked,) = json.loads(out)["systems"]
+    read = {one["table"]: one for one in checked["tables"]}
+    assert found == code
+    assert bool(checked["problem"]) is bool(code)
+    if not code:
+        assert read[path]["problem"]
+        assert read[path]["rows"] is None
+        assert {"vms", "machine_status", "nodes"} <= read.keys()
+
+
 @pytest.mark.parametrize(
     ("fault", "settings"),
     [
