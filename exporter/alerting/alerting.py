@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
-import msgspec
 import structlog
 
 from exporter.alerting.alert_store import AlertStore
@@ -31,6 +30,7 @@ from exporter.executor import run_in_thread
 from exporter.inputs.live_file import FileWatch
 from exporter.model import SystemReport
 from exporter.telemetry import AlertmanagerMeter
+from exporter.tolerant_json import UNREADABLE
 
 log = structlog.get_logger()
 
@@ -215,7 +215,7 @@ class Alerting:
             self.store = AlertStore.from_json(await run_in_thread(self._file.read_bytes))
         except FileNotFoundError:
             return
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("alerts.load_failed", file=str(self._file), error=_reason(error))
 
     async def _evaluate_forever(self, reports: Reports) -> None:

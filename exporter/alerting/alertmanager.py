@@ -22,7 +22,7 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError
 from exporter.http import connection_error_reason, read_body
 from exporter.inputs.live_file import FileWatch
-from exporter.tolerant_json import UnreadableError
+from exporter.tolerant_json import UNREADABLE, UnreadableError
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
@@ -113,7 +113,7 @@ class Alertmanager:
         _, body = await self._request("POST", SILENCES, msgspec.json.encode(silence))
         try:
             return msgspec.json.decode(body, type=_Created).silence_id
-        except msgspec.DecodeError:
+        except UNREADABLE:
             text = f"{SILENCES} returned no id of a silence: check the URL"
             raise self._error(text, outcome="bad_reply") from None
 

@@ -37,6 +37,7 @@ from exporter.recovery.report.responses import (
     StatusResponse,
     VMsResponse,
 )
+from exporter.tolerant_json import UNREADABLE
 
 if TYPE_CHECKING:
     from exporter.console.vm_list import VMListResponse
@@ -161,7 +162,7 @@ class DaemonClient:
             raise self._refused(path, response, raw)
         try:
             return msgspec.json.decode(raw, type=kind)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise self._another_version() from None
 
     def _unreachable(self, error: Exception) -> str:
@@ -251,7 +252,7 @@ def login_name() -> str:
 def _error_of(raw: bytes) -> str:
     try:
         return msgspec.json.decode(raw, type=ErrorResponse).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
 
 

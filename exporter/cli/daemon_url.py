@@ -19,11 +19,12 @@ def found_url(environ: Mapping[str, str] = os.environ) -> str:
     import msgspec  # noqa: PLC0415 - with the model 50 ms, which --version does not need
 
     from exporter.model import LISTEN_FILE, DaemonAddress  # noqa: PLC0415
+    from exporter.tolerant_json import UNREADABLE  # noqa: PLC0415
 
     try:
         raw = (Path(directory) / LISTEN_FILE).read_bytes()
         return msgspec.json.decode(raw, type=DaemonAddress).url
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return DEFAULT_URL  # no daemon runs there, or another user may not see it
 
 

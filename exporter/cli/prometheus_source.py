@@ -13,6 +13,7 @@ from exporter.errors import ConfigError, UnavailableError
 from exporter.http import connection_error_reason, make_session, read_body, ssl_context
 from exporter.inputs.http_settings import normalized_url
 from exporter.recovery.model.records import History
+from exporter.tolerant_json import UNREADABLE
 
 CHUNK_STEPS = 500
 """Samples of each series in one request; Prometheus allows 11,000."""
@@ -104,7 +105,7 @@ class _Client:
             if document["status"] != "success":
                 raise UnavailableError(f"{self.url} answered: {document.get('error', '')}")
             return document["data"]
-        except (msgspec.MsgspecError, KeyError, TypeError):
+        except (*UNREADABLE, KeyError, TypeError):
             raise UnavailableError(
                 f"{self.url} answered {answer.status} without JSON of Prometheus; --from takes its "
                 "URL without a path"

@@ -9,6 +9,7 @@ import structlog
 from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import system_reason
 from exporter.inputs.files import Stamp, stamp, write_atomically
+from exporter.tolerant_json import UNREADABLE
 from exporter.vergeos.refusals import StoredRefusal
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ class RefusalFile:
             elif found != self._stamp:
                 try:
                     self._read = msgspec.json.decode(self.path.read_bytes(), type=StoredRefusal)
-                except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+                except (OSError, *UNREADABLE):
                     self._read = None
             self._stamp = found
             return self._read

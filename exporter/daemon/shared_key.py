@@ -19,6 +19,7 @@ from exporter.errors import ConfigError, JournalError
 from exporter.executor import run_in_thread
 from exporter.polling.key_share import KeyShare
 from exporter.polling.schedule import HOUR_SECONDS
+from exporter.tolerant_json import UNREADABLE
 from exporter.vergeos.budget import MINUTE_SECONDS, RequestBudget, Spent
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.refusals import RefusalStore, StoredRefusal, key_name
@@ -292,7 +293,7 @@ def _entry(row: "KeyUse") -> ReplicaEntry | None:
     try:
         use = msgspec.json.decode(row.use, type=Use)
         refusal = msgspec.json.decode(row.refusal, type=StoredRefusal) if row.refusal else None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     return ReplicaEntry(row.replica, row.time.timestamp(), use, refusal)
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
 from exporter.errors import system_reason
+from exporter.tolerant_json import UNREADABLE
 from exporter.vergeos.budget import Spent
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     """Until when the system asked to wait, in seconds since 1970; 0 if it did not."""
     wait_because: str = ""
     """The answer that asked for it."""
-    findings: Mapping[str, Mapping[str, datetime]] = {}
+    findings: Mapping[str, Mapping[str, Annotated[datetime, msgspec.Meta(tz=True)]]] = {}
     """When each finding of the doctor was first found, by check and subject."""
 
 
@@ -79,7 +80,7 @@ class SystemMemory:
             pass
         except OSError as error:
             self._report("system_memory.not_read", system_reason(error))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self._report("system_memory.not_read", str(error))
         return Remembered()
 
