@@ -31,7 +31,7 @@ from exporter.cli.check_result import (
 )
 from exporter.clock import Clock
 from exporter.config.journal import journal_place
-from exporter.config.recovery_setup import directory, recovery_setup
+from exporter.config.recovery_setup import RecoveryToken, directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import (
@@ -89,12 +89,12 @@ async def check(
         asks_anyway: Whether to try credentials that VergeOS refused a short time ago.
 
     Raises:
-        ConfigError: The settings, the web configuration or a certificate are invalid.
+        ConfigError: The settings, or a file without which the daemon cannot start, are invalid.
 
     """
     logs.configure("error", "console")
     systems = resolve_systems(settings)
-    _check_web(settings)
+    _check_start(settings, systems)
     connecting = partial(connect, state=directory(settings.recovery), asks_anyway=asks_anyway)
     results = []
     for resolved in systems:
@@ -136,6 +136,15 @@ async def check(
     )
 
 
+def _check_start(settings: Settings, systems: Sequence[ResolvedSystem]) -> None:
+    """Raise `ConfigError` if the daemon could not start, whether recovery is on or not."""
+    _check_web(settings)
+    if settings.prometheus.url:
+        VMResources(settings.prometheus)
+    if not any(one.recovers for one in systems):  # else it is a problem of recovery
+        RecoveryToken(settings.recovery)()
+
+
 def _check_web(settings: Settings) -> None:
     """Raise `ConfigError` if the web server could not start, or an operator could not log in."""
     parse_listen(settings.web.listen_address)
@@ -157,7 +166,7 @@ async def check_offline(settings: Settings, write: Write) -> CheckResult:
 
     """
     systems = resolve_systems(settings)
-    _check_web(settings)
+    _check_start(settings, systems)
     async with make_alertmanager_session(settings.alertmanager):
         pass
     results = []
