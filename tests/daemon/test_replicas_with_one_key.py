@@ -51,6 +51,8 @@ async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Pos
                 assert tables(standby) == STANDBY
                 assert standby.get("vergewatch_recovery_leader") == [0.0]
                 assert len(tables(await first.page())) > len(STANDBY) * 5
+                status, why = await second.get("/sd/guests")
+                assert (status, "is a standby" in why) == (503, True)
 
                 assert "2 replicas with the same key (a, b)" in await check(settings("c"))
 
