@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from exporter.errors import VergeOSError
 from exporter.recovery.detect.context import Evidence
-from exporter.recovery.model.cases import Case
+from exporter.recovery.model.cases import Case, ObservedState
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import (
     LogPosition,
@@ -57,11 +57,15 @@ class _Kept(NamedTuple):
     """The rows that are kept for one VM that is down."""
 
     subjects: AbstractSet[Subject]
+    places: AbstractSet[Subject]
+    """Its node and its cluster, which are among them."""
     since: LogPosition
+    down: LogPosition | None
+    """From where on rows about the places are left out: they came after the VM was down."""
     rows: list[LogRow]
     """By log and key."""
     is_cut: bool
-    """Whether rows before these had been forgotten."""
+    """Whether rows before these had been forgotten, or left out of those that may matter now."""
     memo: dict[str, Any]
     """What the diagnosis made of the rows."""
 
@@ -207,10 +211,14 @@ class LogTail:
             gap = "they were not read before it went down"
             return Evidence((), self.read_at, self.problem, gap)
         names = (case.name, *case.former_names)
+        places = frozenset(places)
         subjects = {("machine", case.machine), MANY, *places, *(("vm", name) for name in names)}
         kept = self._kept.get(case.uuid)
-        if kept is None or kept.subjects != subjects or kept.since != since:
-            kept = self._begin(case.uuid, subjects, since)
+        # What is done to the node of a VM that hangs may still be why it then goes off.
+        down = None if case.observed is ObservedState.HUNG else case.log_down
+        wanted = subjects, places, since, down
+        if kept is None or (kept.subjects, kept.places, kept.since, kept.down) != wanted:
+            kept = self._begin(case.uuid, *wanted)
         gap = ""
         if len(kept.rows) >= MAX_EVIDENCE_ROWS:
             gap = f"more than {MAX_EVIDENCE_ROWS} rows concern it"
@@ -268,27 +276,43 @@ class LogTail:
         keys = [self._tables[table].newest_until(before) for table in LogTable]
         return (PositionRead(before, LogPosition(*keys)),) if all(keys) else ()
 
-    def _begin(self, uuid: str, subjects: AbstractSet[Subject], since: LogPosition) -> _Kept:
+    def _begin(
+        self,
+        uuid: str,
+        subjects: AbstractSet[Subject],
+        places: AbstractSet[Subject],
+        since: LogPosition,
+        down: LogPosition | None,
+    ) -> _Kept:
         """Keep rows for a VM from now on, and those that are still here since *since*."""
         old = self._kept.get(uuid)
         before = old.rows if old is not None else ()
         rows = {(row.table, row.key): row for row in before if not since.includes(row)}
         for tail in self._tables.values():
-            for row in tail.about(subjects):
+            for row in tail.about(subjects - places):
                 if not since.includes(row):
                     rows[row.table, row.key] = row
-        is_cut = (
-            old.is_cut
-            if old is not None and old.since == since
-            else any(tail.oldest > since.key_of(table) + 1 for table, tail in self._tables.items())
-        )
+            for row in tail.about(places):
+                if not since.includes(row) and not _is_after(row, down):
+                    rows[row.table, row.key] = row
+        if old is None or old.since != since:
+            is_cut = self._has_forgotten(since)
+        else:
+            is_cut = old.is_cut or (old.down != down and self._has_forgotten(old.down))
         self._drop(uuid)
-        kept = _Kept(subjects, since, [row for _, row in sorted(rows.items())], is_cut, {})
+        ordered = [row for _, row in sorted(rows.items())]
+        kept = _Kept(subjects, places, since, down, ordered, is_cut, {})
         self._kept[uuid] = kept
         self._to_record |= rows
         for subject in subjects:
             self._kept_by_subject[subject].add(uuid)
         return kept
+
+    def _has_forgotten(self, since: LogPosition | None) -> bool:
+        """Return whether rows after *since* are no longer here."""
+        return since is not None and any(
+            tail.oldest > since.key_of(table) + 1 for table, tail in self._tables.items()
+        )
 
     def _drop(self, uuid: str) -> None:
         kept = self._kept.pop(uuid, None)
@@ -300,9 +324,15 @@ class LogTail:
     def _add_to_kept(self, row: LogRow, subject: Subject) -> None:
         for uuid in self._kept_by_subject.get(subject, ()):
             kept = self._kept[uuid]
+            if subject in kept.places and _is_after(row, kept.down):
+                continue
             if not kept.since.includes(row) and len(kept.rows) < MAX_EVIDENCE_ROWS:
                 insort(kept.rows, row, key=lambda one: (one.table, one.key))
                 self._to_record[row.table, row.key] = row
+
+
+def _is_after(row: LogRow, position: LogPosition | None) -> bool:
+    return position is not None and not position.includes(row)
 
 
 def read_seconds(limits: Limits, poll_seconds: float) -> float:

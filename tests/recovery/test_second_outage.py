@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.recovery import log_tail
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import DiagnosisKind
 from exporter.recovery.model.commands import CommandKind
@@ -95,6 +96,35 @@ def test_stopped_vm_that_ran_unseen_and_crashed_is_not_silent(tag: str, *, resta
     case = harness.case("web-01")
     assert case.diagnosis is not None
     assert case.diagnosis.kind is DiagnosisKind.UNKNOWN
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_rows_about_the_node_of_a_vm_that_is_down_cost_it_no_evidence(
+    monkeypatch: pytest.MonkeyPatch, *, restarts: bool
+) -> None:
+    monkeypatch.setattr(log_tail, "MAX_EVIDENCE_ROWS", 50)
+    harness = Harness().warm()
+    vm = harness.world.vm("web-01")
+    node = harness.world.node(vm.machine.status.node or 0)
+    harness.world.crash("web-01")
+    at_once(harness.recovery.command(CommandKind.PAUSE, owner="jonas", reason="storage"))
+    harness.advance(120.0)
+    for number in range(60):
+        harness.world.platform_log.write(
+            f"Fan {number} is fine",
+            at=harness.world.now,
+            table="machine_logs",
+            machine=node.machine.key,
+        )
+        harness.advance(20.0)
+    if restarts:
+        harness.new_process()
+        harness.poll()
+    at_once(harness.recovery.command(CommandKind.RESUME, owner="jonas", reason="done"))
+
+    harness.advance(3 * ENOUGH)
+
+    assert harness.running("web-01")
 
 
 @pytest.mark.parametrize("seconds", [160.0, 200.0, 400.0, 900.0])
