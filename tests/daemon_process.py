@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.clock import SystemClock
 from exporter.simulator import Simulator, Timings, create_world
+from tests.forking import ForkedCommand, bare_environment, start_command
 
 PATIENCE_SECONDS = 20.0
 HASTE = {
@@ -94,7 +94,7 @@ def _samples(text: str) -> dict[str, dict[Labels, float]]:
 class Daemon:
     """A running daemon."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | ForkedCommand
     url: str
     http: aiohttp.ClientSession
     log: list[dict[str, Any]]
@@ -155,34 +155,50 @@ def _is_polled(page: Page, labels: Mapping[str, str]) -> bool:
 
 
 @asynccontextmanager
-async def running(
-    env: Mapping[str, str], *args: str, files: int | None = None, code: Path | None = None
+async def running(env: Mapping[str, str], *args: str) -> AsyncIterator[Daemon]:
+    """Run ``vergewatch run`` with *env* on a free port, in a forked process."""
+    # What another daemon remembered is not for this one.
+    with TemporaryDirectory() as state:
+        environ = _environment(env, state)
+        process = await start_command("run", *args, env=environ, one_output=True)
+        async with _followed(process) as daemon:
+            yield daemon
+
+
+@asynccontextmanager
+async def running_program(
+    env: Mapping[str, str], *, files: int | None = None, code: Path | None = None
 ) -> AsyncIterator[Daemon]:
     """
-    Run ``vergewatch run`` with *env* on a free port.
+    Run ``vergewatch run`` in an interpreter of its own, as a site does.
 
     Args:
         files: How many files it may open.
         code: The directory of another version of the package. Default: the present version.
 
     """
-    bare = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY"))
-    }
     limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files is not None else ()
-    state = TemporaryDirectory()  # what another daemon remembered is not for this one
-    if code is not None:
-        bare["PYTHONPATH"] = str(code)
-    process = await asyncio.create_subprocess_exec(
-        *limited,
-        *(sys.executable, "-m", "exporter", "run", *args),
-        cwd=code,
-        env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **OBSERVED, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    with TemporaryDirectory() as state:
+        place = {} if code is None else {"PYTHONPATH": str(code)}
+        process = await asyncio.create_subprocess_exec(
+            *limited,
+            *(sys.executable, "-m", "exporter", "run"),
+            cwd=code,
+            env={**_environment(env, state), **place},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with _followed(process) as daemon:
+            yield daemon
+
+
+def _environment(env: Mapping[str, str], state: str) -> dict[str, str]:
+    return {**bare_environment(), "STATE_DIRECTORY": state, **HASTE, **OBSERVED, **env}
+
+
+@asynccontextmanager
+async def _followed(process: asyncio.subprocess.Process | ForkedCommand) -> AsyncIterator[Daemon]:
+    """Read what a daemon logs, from when it listens; end it at the end."""
     output: list[str] = []
     log: list[dict[str, Any]] = []
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -214,7 +230,6 @@ async def running(
                 process.kill()
         await process.wait()
         await listening
-        state.cleanup()
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import sys
 from typing import NamedTuple
 
 from tests.bench.daemon import simulating
-from tests.daemon_process import REAL_TIME, running
+from tests.daemon_process import REAL_TIME, running_program
 
 REPETITIONS = 5
 RECOVERY_POLLED = "vergewatch_recovery_inventory_timestamp_seconds"
@@ -28,7 +28,7 @@ async def measure(directory: str) -> Cost:
             "VERGEWATCH_RECOVERY__MODE": "shadow",
             "VERGEWATCH_RECOVERY__DIRECTORY": directory,
         }
-        async with running(env) as daemon:
+        async with running_program(env) as daemon:
             page = await daemon.until_up()
             # Recovery imports SQLAlchemy and opens the journal before it looks at the first poll.
             await daemon.page_where(lambda page: bool(page.get(RECOVERY_POLLED)))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import aiohttp
 
 from tests.bench.daemon import simulating
-from tests.daemon_process import REAL_TIME, Daemon, running
+from tests.daemon_process import REAL_TIME, Daemon, running_program
 
 BROWSERS = 50
 WATCHED_SECONDS = 60.0
@@ -59,7 +59,7 @@ async def measure(vms: int) -> Cost:
                 "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
                 "VERGEWATCH_API__SPACING_SECONDS": "0.05",
             }
-            async with running(env) as daemon:
+            async with running_program(env) as daemon:
                 await daemon.until_up()
                 return await _measure(daemon)
 

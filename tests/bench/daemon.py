@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from tests.daemon_process import REAL_TIME, Daemon, Page, running
+from tests.daemon_process import REAL_TIME, Daemon, Page, running_program
 
 CLIENTS = 50
 SCRAPING_SECONDS = 8.0
@@ -63,7 +63,7 @@ async def _measure(url: str, key: str, directory: str, *, mode: str, clients: in
         "VERGEWATCH_API__SPACING_SECONDS": "0.05",
     }
     began = REAL_TIME.monotonic()
-    async with running(env) as daemon:
+    async with running_program(env) as daemon:
         await fetched(daemon)
         first_page = REAL_TIME.monotonic() - began
         while b"\nvergewatch_vm_disk_reads_total{" not in await fetched(daemon):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tests.daemon_process import REAL_TIME
 from tests.postgres import postgres_server
-from tests.recovery.fork_server import fork_server
 from tests.recovery.replica_scene import Replica, Scene, scene
 
 
@@ -21,10 +20,7 @@ class Cost(NamedTuple):
 async def measure() -> Cost:
     """Return the cost with the real times of the lease, and PostgreSQL on this machine."""
     with TemporaryDirectory(prefix="vergewatch-bench-") as folder, postgres_server() as server:
-        async with (
-            fork_server() as processes,
-            scene(Path(folder), processes, server.new_database(), speedup=1.0) as stage,
-        ):
+        async with scene(Path(folder), server.new_database(), speedup=1.0) as stage:
             first = await stage.start("first")
             await stage.until(lambda: first.leads, "the first leads")
             second = await stage.start("second")

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from exporter.simulator.api.faults import ACTIONS
 from tests.daemon_process import REAL_TIME
+from tests.forking import start_fork_server
 from tests.network import Peer, network, unavailable
 from tests.postgres import Postgres, backends, postgres_server
 from tests.recovery.crash_runner import EndAt, Ending
-from tests.recovery.fork_server import fork_server
 from tests.recovery.replica_scene import LIMITS, Replica, Scene, scene
 
 NAMES = ("first", "second", "third")
@@ -231,15 +231,13 @@ async def replicas(
     folder: Path, *, vms: int = VMS, fenced: bool = True
 ) -> AsyncIterator[tuple[Scene, Postgres]]:
     """Provide a scene in a network of its own, where the machine allows one."""
+    start_fork_server()  # outside that network: the next tests use it too
     with (
         nullcontext() if unavailable() else network() as own_network,
         postgres_server(Peer.POSTGRESQL.address if own_network else "") as postgres,
     ):
         place = postgres.new_database()
-        async with (
-            fork_server() as server,
-            scene(folder, server, place, vms=vms, fenced=fenced, network=own_network) as stage,
-        ):
+        async with scene(folder, place, vms=vms, fenced=fenced, network=own_network) as stage:
             yield stage, postgres
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tests.chart.helm import ROOT, Object, config_of, container_of, one, rendered, values_named
-from tests.daemon.test_daemon import told
+from tests.daemon.test_daemon import output_of
 from tests.daemon_process import HASTE, Daemon, running, simulating
 
 PLACE = "/etc/vergewatch"
@@ -35,7 +35,7 @@ async def helm_test_passes(objects: tuple[Object, ...], daemon: Daemon) -> bool:
     (address,) = container["env"]
     assert address["value"] == f"{one(objects, 'Service')['metadata']['name']}:9888"
     own = {address["name"]: daemon.url.removeprefix("http://"), "STATE_DIRECTORY": "/nowhere"}
-    code, _ = await told([sys.executable, *command], **own)
+    code, _ = await output_of([sys.executable, *command], **own)
     return code == 0
 
 

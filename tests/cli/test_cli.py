@@ -19,25 +19,25 @@ import pytest
 
 from exporter.daemon.system_memory import SystemMemory
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
+from tests.forking import ForkedCommand, bare_environment, start_command
 from tests.real_prometheus import prometheus
 from tests.web.test_middleware import hashed
 
 CONFIRM = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) == bool 0'
 
 
-async def start(*args: str, **env: str) -> asyncio.subprocess.Process:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("VERGE")}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", *args),
-        env={**bare, "COLUMNS": "120", **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def start(*args: str, **env: str) -> ForkedCommand:
+    return await start_command(*args, env={**bare_environment(), "COLUMNS": "120", **env})
 
 
 async def ran(*args: str, **env: str) -> tuple[int | None, str, str]:
     """Return the exit code, what was printed, and what was complained of."""
-    process = await start(*args, **env)
+    return await outcome(await start(*args, **env))
+
+
+async def outcome(
+    process: ForkedCommand | asyncio.subprocess.Process,
+) -> tuple[int | None, str, str]:
     async with asyncio.timeout(PATIENCE_SECONDS):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
@@ -626,12 +626,13 @@ async def test_daemon_loads_certificates_only_when_a_server_needs_them() -> None
 
 @pytest.mark.parametrize("args", [["-h"], ["metrics"], ["settings"], ["explain", "grün"]])
 async def test_command_under_ascii_locale_prints_no_traceback(args: list[str]) -> None:
-    _, out, err = await ran(
-        *args,
-        LC_ALL="C",
-        PYTHONUTF8="0",
-        PYTHONIOENCODING="ascii",
-        VERGEWATCH_DAEMON_URL="http://127.0.0.1:1",
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", *args),
+        env={**bare_environment(), **ascii_only, "VERGEWATCH_DAEMON_URL": "http://127.0.0.1:1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
+    _, out, err = await outcome(process)
 
     assert "Traceback" not in out + err

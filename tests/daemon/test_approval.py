@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from exporter.simulator import Simulator
 from tests.alerting.real_alertmanager import Real, alertmanagers
 from tests.daemon.test_end_to_end import actions, is_running, made
 from tests.daemon_process import REAL_TIME, Daemon, pointing_at, running, simulating
+from tests.forking import told
 
 PATIENCE_SECONDS = 40.0
 QUESTION_SECONDS = 15.0
@@ -172,14 +172,8 @@ async def answered(daemon: Daemon, command: str) -> tuple[int, str]:
 
 async def vergewatch(daemon: Daemon, command: str) -> tuple[int, str]:
     """Run *command* as it would be pasted; return the exit code and the output."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", *shlex.split(command)[1:], "--url", daemon.url),
-        env={"VERGEWATCH_RECOVERY__TOKEN": SETTINGS["VERGEWATCH_RECOVERY__TOKEN"]},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    env = {"VERGEWATCH_RECOVERY__TOKEN": SETTINGS["VERGEWATCH_RECOVERY__TOKEN"]}
+    return await told(*shlex.split(command)[1:], "--url", daemon.url, env=env)
 
 
 async def until(holds: Any) -> None:

@@ -1,8 +1,6 @@
 """All counts of VMs agree: console, API, status, metrics and check, in a system with odd VMs."""
 
-import asyncio
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from exporter.simulator import Simulator
 from tests.daemon_process import Daemon, Page, pointing_at, running, simulating
+from tests.forking import told
 
 VMS = 30
 QUICK = {
@@ -46,17 +45,6 @@ async def asked(daemon: Daemon, path: str) -> Any:
     return json.loads(text)
 
 
-async def told(*command: str, daemon: Daemon, env: Mapping[str, str]) -> str:
-    """Return what the command line prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", *command),
-        stdout=asyncio.subprocess.PIPE,
-        env={**env, "VERGEWATCH_DAEMON_URL": daemon.url, "COLUMNS": "200"},
-    )
-    out, _ = await process.communicate()
-    return out.decode()
-
-
 def sums(page: Page, name: str, label: str) -> Mapping[str, int]:
     found: Counter[str] = Counter()
     for labels, value in page.samples.get(name, {}).items():
@@ -81,8 +69,9 @@ async def test_counts_of_vms_agree_everywhere(tmp_path: Path) -> None:
                 for word in ("enrolled", "monitored", "not_monitored")
             }
             (status,) = (await asked(daemon, "/api/v1/recovery"))["systems"]
-            printed = await told("recovery", "status", daemon=daemon, env=env)
-            checked = await told("check", daemon=daemon, env=env)
+            environ = {**env, "VERGEWATCH_DAEMON_URL": daemon.url, "COLUMNS": "200"}
+            _, printed = await told("recovery", "status", env=environ)
+            _, checked = await told("check", env=environ)
 
     # All VMs, by condition and by status.
     assert vms["total"] == sum(vms["conditions"].values()) == status["listed"] == listed

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.daemon_process import REAL_TIME, Page, pointing_at, polls, running, simulating
 from tests.debian import needs
+from tests.forking import bare_environment, told
 
 MIB = 2**20
 
@@ -412,15 +412,18 @@ async def test_page_passes_promtool() -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         page = await daemon.until_up()
 
-    assert await told([promtool, "check", "metrics"], page.text) == (0, "")
+    assert await output_of([promtool, "check", "metrics"], page.text) == (0, "")
 
 
 async def test_schedule_over_the_request_budget_is_refused() -> None:
     code, output = await told(
-        [sys.executable, "-m", "exporter", "run"],
-        VERGEWATCH_URL="http://127.0.0.1:1",
-        VERGEWATCH_API_KEY="k",
-        VERGEWATCH_POLL__FAST_SECONDS="5",
+        "run",
+        env={
+            **bare_environment(),
+            "VERGEWATCH_URL": "http://127.0.0.1:1",
+            "VERGEWATCH_API_KEY": "k",
+            "VERGEWATCH_POLL__FAST_SECONDS": "5",
+        },
     )
 
     assert code == 2
@@ -428,7 +431,7 @@ async def test_schedule_over_the_request_budget_is_refused() -> None:
     assert "Traceback" not in output
 
 
-async def told(command: list[str], text: str = "", **env: str) -> tuple[int | None, str]:
+async def output_of(command: list[str], text: str = "", **env: str) -> tuple[int | None, str]:
     """Run *command* with *text* for input; return its exit code and all that it printed."""
     process = await asyncio.create_subprocess_exec(
         *command,

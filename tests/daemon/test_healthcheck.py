@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_daemon import self_signed, told
+from tests.daemon.test_daemon import output_of, self_signed
 from tests.daemon_process import REAL_TIME, running, simulating
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "docker" / "healthcheck.py"
@@ -24,7 +24,7 @@ MUTUAL = (
 
 
 async def is_healthy(state: Path, *path: str, **env: str) -> bool:
-    code, output = await told(
+    code, output = await output_of(
         [sys.executable, "-I", str(SCRIPT), *path], STATE_DIRECTORY=str(state), **env
     )
     assert "Traceback" not in output

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from exporter.simulator.api.accounts import PASSWORD, USERNAME
-from tests.daemon.test_daemon import identities, self_signed, told
+from tests.daemon.test_daemon import identities, self_signed
 from tests.daemon_process import HASTE, REAL_TIME, Daemon, Page, running, simulating
+from tests.forking import bare_environment, told
 
 PATIENT = {"VERGEWATCH_POLL__STALE_AFTER_POLLS": "10"}
 """On a busy machine a poll may be late."""
@@ -236,12 +236,12 @@ async def test_restarts_with_a_refused_secret_cost_one_login(tmp_path: Path, kin
         asked = len(system.requests)
         assert asked == 1
 
-        check = [sys.executable, "-m", "exporter", "check"]
-        code, output = await told(check, **HASTE, **env)
+        environ = {**bare_environment(), **HASTE, **env}
+        code, output = await told("check", env=environ)
         assert code == 1
         assert "not asking again for" in output
         assert len(system.requests) == asked
-        code, output = await told([*check, "--retry-refused"], **HASTE, **env)
+        code, output = await told("check", "--retry-refused", env=environ)
         assert code == 1
         assert len(system.requests) == asked + 1
 

@@ -1,12 +1,10 @@
 """Two daemons with one key and one journal on PostgreSQL: one polls everything, until it ends."""
 
-import asyncio
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.daemon_process import HASTE, Page, pointing_at, running, simulating
+from tests.forking import bare_environment, told
 from tests.postgres import Postgres
 
 STANDBY = {"identity", "vms", "machine_status"}
@@ -19,15 +17,10 @@ def tables(page: Page) -> set[str]:
 
 async def check(env: Mapping[str, str]) -> str:
     """Return what `vergewatch check` writes."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", "check"),
-        env={**os.environ, "COLUMNS": "200", **HASTE, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output
-    return output.decode()
+    environ = {**bare_environment(), "COLUMNS": "200", **HASTE, **env}
+    code, output = await told("check", env=environ)
+    assert code == 0, output
+    return output
 
 
 async def test_standby_polls_little_until_it_leads(tmp_path: Path, postgres: Postgres) -> None:

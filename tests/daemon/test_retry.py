@@ -2,15 +2,14 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from exporter.simulator import Simulator
-from tests.daemon.test_daemon import told
 from tests.daemon.test_reload import reloaded
 from tests.daemon_process import HASTE, REAL_TIME, Daemon, Page, running, simulating
+from tests.forking import bare_environment, told
 
 TOKEN = "token-of-the-operator"
 
@@ -45,9 +44,9 @@ def forget_the_last_attempt(tmp_path: Path) -> None:
         file.write_text(text.replace('"at":', '"at":0.0,"was":'))
 
 
-async def retry(daemon: Daemon, system: str = "lab", **env: str) -> tuple[int | None, str]:
-    command = [sys.executable, "-m", "exporter", "retry", system, "--url", daemon.url]
-    return await told(command, **{"VERGEWATCH_RECOVERY__TOKEN": TOKEN, **env})
+async def retry(daemon: Daemon, system: str = "lab", **env: str) -> tuple[int, str]:
+    environ = {**bare_environment(), "VERGEWATCH_RECOVERY__TOKEN": TOKEN, **env}
+    return await told("retry", system, "--url", daemon.url, env=environ)
 
 
 @pytest.mark.parametrize("by", ["reload", "signal", "touch", "rewrite", "command"])

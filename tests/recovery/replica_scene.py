@@ -16,10 +16,10 @@ from exporter.simulator import Simulator
 from exporter.simulator.api.faults import ACTIONS
 from exporter.simulator.world.machines import VM
 from tests.daemon_process import REAL_TIME
+from tests.forking import ForkedProcess
 from tests.network import Network, Peer
-from tests.recovery.crash_runner import EndAt, StartRequest
+from tests.recovery.crash_runner import EndAt, StartRequest, run_daemon
 from tests.recovery.enrolled_world import enrolled_world
-from tests.recovery.fork_server import DaemonProcess, ForkServer
 from tests.recovery.test_sigkill import LIMITS as SHORT_LIMITS
 from tests.recovery.test_sigkill import ticks
 
@@ -39,7 +39,7 @@ LIMITS = {
 class Replica:
     """One daemon, by its process and its log."""
 
-    def __init__(self, name: str, daemon: DaemonProcess, log: Path) -> None:
+    def __init__(self, name: str, daemon: ForkedProcess, log: Path) -> None:
         self.name = name
         self.daemon = daemon
         self.log = log
@@ -61,7 +61,7 @@ class Replica:
         return [one["leads"] for one in self.entries("recovery.leader")][-1:] == [True]
 
     def send(self, number: signal.Signals) -> None:
-        self.daemon.send(number)
+        self.daemon.send_signal(number)
 
     @property
     def url(self) -> str:
@@ -92,7 +92,6 @@ class Scene:
     def __init__(
         self,
         folder: Path,
-        server: ForkServer,
         place: PostgresServer,
         system: Simulator,
         *,
@@ -107,7 +106,6 @@ class Scene:
         self.place = place
         self.system = system
         self.replicas: list[Replica] = []
-        self._server = server
 
     @property
     def vms(self) -> Sequence[VM]:
@@ -137,7 +135,7 @@ class Scene:
             self.fenced,
             namespace,
         )
-        replica = Replica(name, await self._server.start(request), log)
+        replica = Replica(name, ForkedProcess(run_daemon, request), log)
         self.replicas.append(replica)
         await self.until(lambda: bool(replica.entries("daemon.started")), f"{name} starts")
         return replica
@@ -205,7 +203,6 @@ class Scene:
 @asynccontextmanager
 async def scene(
     folder: Path,
-    server: ForkServer,
     place: PostgresServer,
     *,
     vms: int = 3,
@@ -217,16 +214,14 @@ async def scene(
     Simulate a system; end every replica at the end; `StartRequest` has the other arguments.
 
     Args:
-        network: For the replicas; *server* and *place* are in the namespace of its peers.
+        network: For the replicas; *place* is in the namespace of its peers.
 
     """
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - in a test, and short
     world = enrolled_world(vms + 1)
     host = Peer.VERGEOS.address if network else "127.0.0.1"
     async with Simulator(world=world, clock=REAL_TIME, host=host, burst_limit=None) as system:
-        stage = Scene(
-            folder, server, place, system, speedup=speedup, fenced=fenced, network=network
-        )
+        stage = Scene(folder, place, system, speedup=speedup, fenced=fenced, network=network)
         try:
             yield stage
         finally:

@@ -9,7 +9,6 @@ import pytest
 from tests.daemon_process import REAL_TIME
 from tests.postgres import Postgres
 from tests.recovery.crash_runner import EndAt, Ending
-from tests.recovery.fork_server import ForkServer, fork_server
 from tests.recovery.replica_scene import Scene, scene
 
 STEPS = ("reread", "prepared", "sending", "answered", "recorded")
@@ -41,13 +40,13 @@ async def takes_over(stage: Scene, step: str, how: Ending) -> None:
 async def test_replica_that_takes_over_repeats_no_action(
     tmp_path: Path, postgres: Postgres, how: Ending
 ) -> None:
-    async def play(server: ForkServer, step: str) -> None:
-        async with scene(tmp_path / step, server, postgres.new_database()) as stage:
+    async def play(step: str) -> None:
+        async with scene(tmp_path / step, postgres.new_database()) as stage:
             await takes_over(stage, step, how)
 
-    async with fork_server() as server, asyncio.TaskGroup() as parts:
+    async with asyncio.TaskGroup() as parts:
         for step in STEPS:
-            parts.create_task(play(server, step))
+            parts.create_task(play(step))
 
 
 HOLDS = {"reread": "pause", "prepared": "disarm", "sending": "kill switch"}
@@ -56,8 +55,8 @@ HOLDS = {"reread": "pause", "prepared": "disarm", "sending": "kill switch"}
 async def test_command_given_to_the_standby_before_the_request_is_obeyed(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    async def play(server: ForkServer, step: str, hold: str) -> None:
-        async with scene(tmp_path / step, server, postgres.new_database()) as stage:
+    async def play(step: str, hold: str) -> None:
+        async with scene(tmp_path / step, postgres.new_database()) as stage:
             vm = stage.vms[0]
             first = await stage.start("first", EndAt(f"recovery.{step}", vm.key, Ending.STOPPED))
             await stage.until(lambda: first.leads, "the first leads")
@@ -82,13 +81,13 @@ async def test_command_given_to_the_standby_before_the_request_is_obeyed(
             assert not stage.posts, (step, hold)
             assert not vm.machine.status.running
 
-    async with fork_server() as server, asyncio.TaskGroup() as parts:
+    async with asyncio.TaskGroup() as parts:
         for step, hold in HOLDS.items():
-            parts.create_task(play(server, step, hold))
+            parts.create_task(play(step, hold))
 
 
 async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgres) -> None:
-    async with fork_server() as server, scene(tmp_path, server, postgres.new_database()) as stage:
+    async with scene(tmp_path, postgres.new_database()) as stage:
         first = await stage.start("first")
         await stage.until(lambda: first.leads, "the first leads")
         second = await stage.start("second")
@@ -106,7 +105,7 @@ async def test_ended_leader_hands_over_at_once(tmp_path: Path, postgres: Postgre
 async def test_leader_that_steps_down_hands_over_and_stands_by(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    async with fork_server() as server, scene(tmp_path, server, postgres.new_database()) as stage:
+    async with scene(tmp_path, postgres.new_database()) as stage:
         first = await stage.start("first")
         await stage.until(lambda: first.leads, "the first leads")
         second = await stage.start("second")

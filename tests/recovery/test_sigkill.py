@@ -26,9 +26,9 @@ from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator import FaultInjector, Simulator
 from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from tests.daemon_process import REAL_TIME
-from tests.recovery.crash_runner import EndAt, Ending, StartRequest
+from tests.forking import ForkedProcess
+from tests.recovery.crash_runner import EndAt, Ending, StartRequest, run_daemon
 from tests.recovery.enrolled_world import enrolled_world
-from tests.recovery.fork_server import DaemonProcess, ForkServer, fork_server
 from tests.recovery.harness import ENFORCE, Harness
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,7 @@ class Stage:
     def vm_of(self, scenario: Scenario) -> int:
         return self.vms[scenario.number]
 
-    async def simulate(self, server: ForkServer) -> None:
+    async def simulate(self) -> None:
         """Play all scenarios, to the end of the last."""
         self.directory.mkdir()
         async with self.platform:
@@ -246,16 +246,13 @@ class Stage:
             before: Scenario | None = None
             for scenario in self.scenarios:
                 for turn, (moment, how) in enumerate(scenario.kill_points):
-                    await self._run_until_killed(
-                        server, scenario, moment, how, turn=turn, before=before
-                    )
+                    await self._run_until_killed(scenario, moment, how, turn=turn, before=before)
                     before = scenario
-            await self._run_to_the_end(server, before)
+            await self._run_to_the_end(before)
         self.check()
 
     async def _run_until_killed(
         self,
-        server: ForkServer,
         scenario: Scenario,
         moment: Moment,
         how: Ending | None,
@@ -270,7 +267,7 @@ class Stage:
             if kill_point.event is not None and how is not None
             else None
         )
-        daemon, log = await self._begin(server, end_at)
+        daemon, log = await self._begin(end_at)
         here += f", {log}"
         try:
             if turn == 0:
@@ -294,10 +291,10 @@ class Stage:
                     ),
                     f"{here}: no request came",
                 )
-                daemon.send(signal.SIGKILL)
+                daemon.send_signal(signal.SIGKILL)
             await self._until(daemon.ended.done, f"{here}: it goes on")
         finally:
-            daemon.send(signal.SIGKILL)
+            daemon.send_signal(signal.SIGKILL)
         assert daemon.ended.result() == -signal.SIGKILL, f"{here}: {daemon.ended.result()}"
         if end_at is not None:
             said = (end_at.event, vm) in events(log)
@@ -306,9 +303,9 @@ class Stage:
         found = self._autopsy(vm)
         assert found in kill_point.found.split(" or "), f"{here}: the journal has it {found}"
 
-    async def _run_to_the_end(self, server: ForkServer, before: Scenario | None) -> None:
+    async def _run_to_the_end(self, before: Scenario | None) -> None:
         """Let one more process finish what is left to do, and end it by SIGTERM."""
-        daemon, log = await self._begin(server, None)
+        daemon, log = await self._begin(None)
         here = f"stage {self.number}, the last process, {log}"
         try:
             if before is not None:
@@ -316,23 +313,22 @@ class Stage:
                     lambda: self._is_over(before),
                     f"{here}: still at VM {self.vm_of(before)}, {before}",
                 )
-            daemon.send(signal.SIGTERM)
+            daemon.send_signal(signal.SIGTERM)
             await self._until(daemon.ended.done, f"{here}: it goes on")
         finally:
-            daemon.send(signal.SIGKILL)
+            daemon.send_signal(signal.SIGKILL)
         assert daemon.ended.result() == 0, here
 
-    async def _begin(self, server: ForkServer, end_at: EndAt | None) -> tuple[DaemonProcess, Path]:
+    async def _begin(self, end_at: EndAt | None) -> tuple[ForkedProcess, Path]:
         self._daemon_number += 1
         log = self.directory / f"daemon-{self._daemon_number:02}.log"
         began = REAL_TIME.monotonic()
-        daemon = await server.start(
-            StartRequest(str(self.directory / "vergewatch.yaml"), str(log), end_at)
-        )
+        request = StartRequest(str(self.directory / "vergewatch.yaml"), str(log), end_at)
+        daemon = ForkedProcess(run_daemon, request)
         try:
             await self._until(lambda: ("daemon.started", None) in events(log), f"{log}: no start")
         except BaseException:
-            daemon.send(signal.SIGKILL)
+            daemon.send_signal(signal.SIGKILL)
             raise
         self.start_seconds.append(REAL_TIME.monotonic() - began)
         return daemon, log
@@ -484,13 +480,9 @@ async def test_killed_daemon_neither_repeats_nor_loses_an_action(tmp_path: Path)
         for number, planned in enumerate(scenarios(SEED))
     ]
 
-    async with (
-        asyncio.timeout(WHOLE_SECONDS),
-        fork_server() as server,
-        asyncio.TaskGroup() as parts,
-    ):
+    async with asyncio.timeout(WHOLE_SECONDS), asyncio.TaskGroup() as parts:
         for stage in stages:
-            parts.create_task(stage.simulate(server))
+            parts.create_task(stage.simulate())
 
     killed = sum((stage.killed for stage in stages), Counter[str]())
     start_seconds = sorted(seconds for stage in stages for seconds in stage.start_seconds)

@@ -14,7 +14,7 @@ import aiohttp
 import bcrypt
 
 from tests.bench.daemon import GZIP, simulating
-from tests.daemon_process import REAL_TIME, Daemon, running
+from tests.daemon_process import REAL_TIME, Daemon, running_program
 
 TOKEN = "a-token-for-the-siege"
 USER, PASSWORD = "anna", "a password"
@@ -244,7 +244,7 @@ async def besieged(vms: int) -> AsyncIterator[Scene]:
                 "VERGEWATCH_RECOVERY__RULES": json.dumps(EVERY_VM),
                 "VERGEWATCH_RECOVERY__LIMITS": json.dumps(LIMITS),
             }
-            async with running(env, files=FILES) as daemon:
+            async with running_program(env, files=FILES) as daemon:
                 scene = Scene(daemon, url, web_config)
                 async with asyncio.timeout(START_SECONDS):
                     await scene.until_ready()

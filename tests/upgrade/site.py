@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from exporter.simulator import Simulator
 from exporter.simulator.api.faults import ACTIONS
 from exporter.simulator.world.machines import VM
-from tests.daemon_process import HASTE, REAL_TIME, Daemon, running
+from tests.daemon_process import HASTE, REAL_TIME, Daemon, running_program
 from tests.recovery.enrolled_world import enrolled_world
 
 PATIENCE_SECONDS = 90.0
@@ -84,7 +84,7 @@ class Site:
     async def start(self, name: str, code: Path | None, env: Mapping[str, str]) -> Daemon:
         """Start a daemon of the earlier *code*, or of the present one."""
         stack = AsyncExitStack()
-        daemon = await stack.enter_async_context(running({**SETTINGS, **env}, code=code))
+        daemon = await stack.enter_async_context(running_program({**SETTINGS, **env}, code=code))
         self.daemons[name], self._stacks[name] = daemon, stack
         return daemon
 
