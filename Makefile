@@ -34,8 +34,8 @@ help: ## List the verbs
 demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 	@exec $(BIN)/vergewatch demo $(ARGS)
 
-# Tests wait a lot: one worker more than processors.
-PYTEST := pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
+# Tests wait most of the time.
+PYTEST := pytest -n $(shell expr $$(nproc) \* 2 + 1) --dist worksteal
 
 # Tests start hundreds of interpreters: without bytecode, each one compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -14,6 +14,40 @@ settings.register_profile("ours", deadline=None, print_blob=True)
 settings.load_profile("ours")
 
 
+LONG = (
+    "browser/",  # first: another worker would have to set up the browser and its demos too
+    "chaos/",
+    "daemon/test_one_notification.py",
+    "recovery/test_replicas.py",
+    "recovery/test_sigkill.py",
+    "daemon/test_reload_property.py",
+    "alert_rules/test_storage.py",
+    "siege/",
+    "daemon/test_end_to_end.py",
+    "daemon/test_down_alerts.py",
+    "recovery/test_usefulness.py",
+    "alert_rules/",
+    "daemon/test_approval.py",
+    "daemon/test_shared_key_hours.py",
+    "daemon/test_frozen_status.py",
+    "dashboards/test_answers.py",
+    "simulator/test_lifecycle_sdk.py",
+    "recovery/test_breaker_limits.py",
+    "daemon/",
+)
+"""Where the tests are that take longest, most of them waiting for processes; the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that no worker waits for another in the end."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.nodeid.removeprefix("tests/")
+        return next((n for n, part in enumerate(LONG) if path.startswith(part)), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def _same_log_configuration() -> Iterator[None]:
     """Undo what a command that a test runs in its own process configures."""
