@@ -15,37 +15,44 @@ settings.load_profile("ours")
 
 
 LONG = (
-    "browser/",  # first: another worker would have to set up the browser and its demos too
+    "browser/",
     "chaos/",
-    "daemon/test_one_notification.py",
+    "siege/",
     "recovery/test_replicas.py",
+    "daemon/test_one_notification.py",
     "recovery/test_sigkill.py",
     "daemon/test_reload_property.py",
     "alert_rules/test_storage.py",
-    "siege/",
     "daemon/test_end_to_end.py",
     "daemon/test_down_alerts.py",
     "recovery/test_usefulness.py",
-    "alert_rules/",
+    "alert_rules/test_cases.py",
     "daemon/test_approval.py",
     "daemon/test_shared_key_hours.py",
     "daemon/test_frozen_status.py",
-    "dashboards/test_answers.py",
-    "simulator/test_lifecycle_sdk.py",
-    "recovery/test_breaker_limits.py",
-    "daemon/",
 )
-"""Where the tests are that take longest, most of them waiting for processes; the longest first."""
+"""Where the tests are that take half a minute and more, most of them waiting for processes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that no worker waits for another in the end."""
+    """Deal out the long tests, so that every worker begins with some and none ends with them."""
 
     def place(item: pytest.Item) -> int:
         path = item.nodeid.removeprefix("tests/")
         return next((n for n, part in enumerate(LONG) if path.startswith(part)), len(LONG))
 
-    items.sort(key=place)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    rest: list[pytest.Item] = []
+    for item in sorted(items, key=place):
+        number = place(item)
+        (hands[number % workers] if number < len(LONG) else rest).append(item)
+    share = len(items) // workers + 1
+    items.clear()
+    for hand in hands:
+        others = max(0, share - len(hand))
+        items += [*hand, *rest[:others]]
+        rest = rest[others:]
 
 
 @pytest.fixture(autouse=True)
