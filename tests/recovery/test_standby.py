@@ -309,6 +309,27 @@ def test_command_given_to_a_leader_whose_journal_is_closed_is_in_force_once_it_i
     assert harness.case("web-01").state in UP
 
 
+def test_clear_that_the_leader_took_and_did_not_carry_out_is_for_the_next_one() -> None:
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    leader = Harness(leadership=leads).warm()
+    other = standby(takes, leader)
+    leader.world.faults.turn_on("accepted_but_never_starts")
+    leader.world.crash("web-01")
+    leader.advance(1800)
+    assert leader.case("web-01").state is State.QUARANTINED
+    other.advance(EVERY)
+    uuid = leader.world.vm("web-01").uuid
+    at_once(other.recovery.command(CommandKind.CLEAR, owner="anna", reason="mended", uuid=uuid))
+    at_once(leader.recovery.command(CommandKind.STEP_DOWN, owner="anna", reason="it is sick"))
+
+    takes.take(2)
+    other.advance(EVERY)
+
+    assert other.journal.waiting == []
+    assert other.case("web-01").state is not State.QUARANTINED
+    assert other.case("web-01").cleared_at > 0
+
+
 def test_step_down_that_the_leader_did_not_take_is_not_for_the_next_one() -> None:
     leads, takes = LeadsInTurn(), LeadsInTurn(None)
     leader = Harness(leadership=leads).warm()

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.recovery.model.cases import Case, Intent, Outcome
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import SavedState
 from exporter.recovery.model.states import OPEN
 from exporter.recovery.observe.health import Health, warm_up
-from exporter.recovery.observe.lifecycle import after_restart, after_sending
+from exporter.recovery.observe.lifecycle import after_restart, after_sending, cleared
 from exporter.recovery.observe.losses import breaker_at_start
 from exporter.recovery.observe.state import RecoveryState
 
@@ -49,8 +50,12 @@ def boot(saved: SavedState, limits: Limits, *, pause_seconds: Callable[[int], fl
         closed.append(replace(intent, outcome=outcome, detail="found open after a restart"))
 
     sent = {one.uuid: one.at for one in saved.spent}
+    clears = {one.uuid: one.at for one in saved.commands if one.kind is CommandKind.CLEAR}
 
     def resumed(case: Case) -> Case:
+        cleared_at = clears.get(case.uuid, 0.0)
+        if cleared_at > case.cleared_at and cleared_at >= case.since:
+            case = cleared(case, at=cleared_at)  # the previous process ended before it did so
         intent = open_actions.get(case.uuid)
         if intent is not None and intent.sent_at is not None and case.state not in OPEN:
             # The previous process ended between the commit of the action and that of the case.
