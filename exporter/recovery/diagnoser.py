@@ -188,7 +188,9 @@ class Diagnoser:
             if tail.positions[-1].read_at >= until:
                 case = replace(case, killed_until=tail.position_at(until))
         if case.log_from is None:
-            before = tail.position_at(up_at - self._limits.log_before_seconds)
+            # Where it was down at that time, nothing from before explains why it is down again.
+            margin = 0.0 if case.ran_unseen else self._limits.log_before_seconds
+            before = tail.position_at(up_at - margin)
             if before is None:
                 return case
             case = replace(case, log_from=before, log_up=tail.position_at(up_at))

@@ -22,6 +22,7 @@ from tests.recovery.test_evidence import Play, seed  # noqa: F401 - a fixture
 from tests.recovery.test_scenarios import ENOUGH
 
 HOURS = 3600.0
+POWER_CYCLE = ["recovery/auto", "recovery/on-hang-power-cycle"]
 TELLING_ROWS = [
     ("Bulk power off of {name}, web-02", "anna", {"table": "logs", "object_type": "", "name": ""}),
     ("Bulk power off of 4 VMs", "anna", {"table": "logs", "object_type": "", "name": ""}),
@@ -29,17 +30,35 @@ TELLING_ROWS = [
 ]
 
 
+def advance_to_our_kill(harness: Harness) -> None:
+    """Let web-01 hang, whatever is tried, until recovery kills it."""
+    harness.world.hang("web-01")
+    while not any(one.action == "kill" for one in harness.asked()):
+        harness.advance(20.0)
+        if len(harness.asked()) < 3 and harness.running("web-01"):
+            harness.world.hang("web-01")
+
+
+@pytest.mark.parametrize("between", ["nothing", "no row", "strange"])
 @pytest.mark.parametrize(("text", "user", "about"), TELLING_ROWS)
 def test_hung_vm_that_goes_off_after_an_unknown_row_stays_off(
     seed: int,  # noqa: F811
     text: str,
     user: str,
     about: dict[str, Any],
+    between: str,
 ) -> None:
     play = Play(seed)
     play.world.hang(play.name)
     play.advance(400.0)
     play.write(text, user=user, **about)
+    if between == "no row":
+        play.harness.untold = {play.name}
+        play.advance(20.0)
+        play.harness.untold = set()
+    elif between == "strange":
+        play.world.forces_status(play.name, word="stopped", running=True)
+        play.advance(20.0)
     play.world.crash(play.name)
 
     play.advance(ENOUGH)
@@ -69,6 +88,60 @@ def test_vm_that_goes_off_again_after_our_start_and_an_unknown_row_is_not_starte
 
     assert len(play.harness.asked(play.name)) == 1
     assert play.harness.case(play.name).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("pause_seconds", [0.0, 2400.0])
+@pytest.mark.parametrize("row", ["", "Core dump of VM saved"])
+def test_start_of_ours_that_did_not_last_is_tried_again(row: str, pause_seconds: float) -> None:
+    harness = Harness().warm()
+    vm = harness.world.vm("web-01")
+    harness.world.crash("web-01")
+    harness.advance(20.0)
+    if row:  # about the first time that it went down
+        harness.world.platform_log.write(
+            row, at=harness.world.now, table="machine_logs", machine=vm.machine.key, name=vm.name
+        )
+    if pause_seconds:
+        at_once(harness.recovery.command(CommandKind.PAUSE, owner="jonas", reason="storage"))
+        harness.advance(pause_seconds)
+        at_once(harness.recovery.command(CommandKind.RESUME, owner="jonas", reason="done"))
+    while not harness.asked("web-01"):
+        harness.poll()
+        harness.clock.elapsed += 20.0
+    harness.world.catch_up()
+    assert harness.running("web-01")
+    harness.world.crash("web-01")  # before a poll has seen it up
+
+    harness.advance(2 * ENOUGH)
+
+    assert len(harness.asked("web-01")) == 2
+    assert harness.running("web-01")
+
+
+@pytest.mark.parametrize("tags", [["recovery/auto"], POWER_CYCLE])
+def test_stop_that_is_seen_before_our_start_was_is_a_stop(tags: list[str]) -> None:
+    harness = Harness(tags={"web-01": tags}).warm()
+    if tags == POWER_CYCLE:
+        advance_to_our_kill(harness)
+    else:
+        harness.world.crash("web-01")
+    while not any(one.action == "poweron" for one in harness.asked()):
+        harness.clock.elapsed += 20.0
+        harness.poll()
+    harness.clock.elapsed += 5.0
+    harness.world.catch_up()
+    assert harness.running("web-01")
+    harness.world.forces_status("web-01", word="stopping", running=True)  # and no row tells of it
+    harness.clock.elapsed += 5.0
+    harness.poll()
+    assert harness.case("web-01").state is State.STOPPED
+    harness.world.crash("web-01")
+
+    harness.advance(4 * ENOUGH)
+
+    assert [one.action for one in harness.asked()].count("poweron") == 1
+    assert not harness.running("web-01")
+    assert not harness.recovery.bug
 
 
 @pytest.mark.parametrize("tag", ["recovery/auto", "recovery/unless-stopped", "recovery/always"])
@@ -131,17 +204,11 @@ def test_rows_about_the_node_of_a_vm_that_is_down_cost_it_no_evidence(
 @pytest.mark.parametrize("own", ["", "vergewatch"])
 def test_kill_of_ours_that_takes_long_is_no_stop_by_a_person(seconds: float, own: str) -> None:
     harness = Harness(
-        tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]},
+        tags={"web-01": POWER_CYCLE},
         timings=Timings(migration_per_gb=0.2, kill=seconds),
         setup=RecoveryConfig(Limits(), Mode.ENFORCE, log_users=LogUsers(frozenset({own} - {""}))),
     ).warm()
-    harness.world.hang("web-01")
-    actions: list[str] = []
-    while "kill" not in actions:
-        harness.advance(20.0)
-        actions = [one.action for one in harness.asked()]
-        if len(actions) < 3 and harness.running("web-01"):
-            harness.world.hang("web-01")  # whatever is tried
+    advance_to_our_kill(harness)
 
     harness.advance(seconds + 2 * ENOUGH)
 
@@ -157,14 +224,10 @@ def test_kill_of_ours_that_takes_long_is_no_stop_by_a_person(seconds: float, own
 @pytest.mark.parametrize("after_seconds", [60.0, 400.0, 2000.0])
 def test_kill_of_ours_is_no_stop_for_the_next_process(own: str, after_seconds: float) -> None:
     harness = Harness(
-        tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]},
+        tags={"web-01": POWER_CYCLE},
         setup=RecoveryConfig(Limits(), Mode.ENFORCE, log_users=LogUsers(frozenset({own} - {""}))),
     ).warm()
-    harness.world.hang("web-01")
-    while not any(one.action == "kill" for one in harness.asked()):
-        harness.advance(20.0)
-        if len(harness.asked()) < 3 and harness.running("web-01"):
-            harness.world.hang("web-01")  # whatever is tried
+    advance_to_our_kill(harness)
     at_once(harness.recovery.command(CommandKind.PAUSE, owner="jonas", reason="storage"))
     harness.advance(after_seconds)
     assert not harness.running("web-01")
@@ -176,3 +239,27 @@ def test_kill_of_ours_is_no_stop_for_the_next_process(own: str, after_seconds: f
 
     assert harness.asked()[-1].action == "poweron"
     assert harness.running("web-01")
+
+
+@pytest.mark.parametrize("row", ["", "Bulk power off of web-01, web-02"])
+def test_vm_that_is_seen_stopping_after_a_kill_of_ours_that_failed_is_not_started(row: str) -> None:
+    harness = Harness(
+        tags={"web-01": POWER_CYCLE}, timings=Timings(migration_per_gb=0.2, kill=100_000.0)
+    ).warm()
+    advance_to_our_kill(harness)
+    harness.advance(400.0)
+    assert harness.case("web-01").kill_failed
+    if row:
+        harness.world.platform_log.write(
+            row, at=harness.world.now, user="anna", table="logs", object_type="", name=""
+        )
+    harness.world.forces_status("web-01", word="stopping", running=True)
+    harness.advance(40.0)
+    harness.world.crash("web-01")
+
+    harness.advance(4 * ENOUGH)
+
+    case = harness.case("web-01")
+    assert [one.action for one in harness.asked()][-1] == "kill"
+    assert case.diagnosis is not None
+    assert case.diagnosis.kind is DiagnosisKind.UNKNOWN

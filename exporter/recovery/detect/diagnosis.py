@@ -21,9 +21,9 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.limits import HOUR, Limits, PowerState
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.inventory_checks import STOP_SHOWN, WAITING
+from exporter.recovery.observe.inventory_checks import STOP_SHOWN, STOPPING, WAITING
 from exporter.recovery.observe.inventory_checks import UP as RUNNING
-from exporter.recovery.observe.lifecycle import is_flapping
+from exporter.recovery.observe.lifecycle import is_flapping, may_be_our_kill
 from exporter.recovery.observe.node_history import has_failed, was_sick
 
 WITHOUT_STOP_AUTHOR = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
@@ -52,7 +52,7 @@ def diagnose(
     return (
         _by_observation(case)
         or _by_uuid(about)
-        or _by_words_since_up(case, about, limits)
+        or _by_words_since_up(case, about, limits, classifier)
         or _by_node(case, about, limits, classifier)
         or _by_flapping(case, about, limits, classifier)
         or _by_duration(case, about, limits)
@@ -93,11 +93,19 @@ def _by_uuid(about: DiagnosisContext) -> Diagnosis | None:
     return None
 
 
-def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_words_since_up(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> Diagnosis | None:
     """Judge by what was seen of it between its last being up and now."""
     if case.up_at is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NEVER_SEEN_UP, "not since it is enrolled")
     words_since_up = set(case.words_since_up)
+    if words_since_up & STOPPING and may_be_our_kill(case):
+        found = diagnose_from_logs(case, about, limits, classifier)
+        if found is not None and found.kind is DiagnosisKind.STOPPED:
+            return found
+        detail = "it was seen stopping: by a person, or by a kill of recovery that took long"
+        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.SEEN_STOPPING, detail)
     if words_since_up & STOP_SHOWN:
         return Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "it was seen stopping")
     if words_since_up & WAITING:

@@ -239,6 +239,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether VergeOS may not have received that kill."""
     kill_failed: bool = False
     """Whether that kill had no effect within its time; it may have one later."""
+    ran_unseen: bool = False
+    """Whether VergeOS's stamp of its start alone shows that it ran: it was down at `up_at`."""
     cleared_at: float = 0.0
     """When an operator cleared it; earlier actions do not count against its budget."""
     question: Question | None = None

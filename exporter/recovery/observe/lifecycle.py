@@ -74,6 +74,9 @@ def observe(
         policy: What its owner says now.
 
     """
+    if case.observed is ObservedState.HUNG and (vm is None or observed is not ObservedState.HUNG):
+        # What was written while it hung may be why it goes off.
+        case = replace(case, log_down=None, trouble_at=None, times_observed=0)
     if vm is None:
         missing = case.missing + 1
         if missing >= POLLS_WITHOUT_A_ROW and case.state not in OPEN:
@@ -162,8 +165,8 @@ def _seen_not_up(
     if before is ObservedState.UP:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
     if started_at is not None:
-        ran = case.started is not None and started_at > case.started
-        case = _ran_unseen(case, moment) if ran else case
+        if case.observed in TROUBLE and _ran(case, started_at):
+            case = _down_again(case, moment.before_at, at=moment.at, clock=moment.clock)
         case = replace(case, started=started_at)
     if case.up_at is not None and case.trouble_at is None:
         gap = max(case.max_gap_seconds, moment.gap_seconds)
@@ -173,24 +176,32 @@ def _seen_not_up(
     return case
 
 
-def _ran_unseen(case: Case, moment: Moment) -> Case:
+def _ran(case: Case, started_at: float | None) -> bool:
+    """Return whether VergeOS says that it was started since that was noted last."""
+    return case.started is not None and started_at is not None and started_at > case.started
+
+
+def _down_again(case: Case, before_at: float, *, at: float, clock: float | None) -> Case:
     """
-    Return the case of a VM that was started since the inventory before, and is down again.
+    Return the case of a VM that ran without a poll that saw it, and is down again.
 
     What explained the first time that it went down does not explain the second.
+
+    Args:
+        before_at: When it was still down.
+
     """
-    case = replace(case, trouble_at=None, times_observed=0, log_down=None)
-    if case.state is not State.STOPPED or case.observed not in TROUBLE or case.up_at is None:
+    if case.up_at is None or case.state not in (*DIAGNOSED, State.STOPPED):
         return case
-    case = _forget_trouble(case, case.node)
-    case = replace(
-        case,
-        up_at=moment.before_at,
-        up_clock=moment.before_clock,
-        lost_at=moment.at,
-        lost_clock=moment.clock,
+    was_stopped = case.state is State.STOPPED
+    lost_at, lost_clock = (at, clock) if was_stopped else (case.lost_at, case.lost_clock)
+    return replace(
+        _forget_trouble(step(case, Event.SEEN_CHANGING, at=at), case.node),
+        up_at=before_at,
+        ran_unseen=True,
+        lost_at=lost_at,
+        lost_clock=lost_clock,
     )
-    return step(case, Event.SEEN_CHANGING, at=moment.at)
 
 
 def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: Limits) -> Case:
@@ -199,8 +210,6 @@ def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: 
     if before is case.observed and case.trouble_at is not None and watched:
         case = replace(case, times_observed=case.times_observed + 1)
     else:
-        if before in TROUBLE and before is not case.observed:
-            case = replace(case, log_down=None)  # what was written meanwhile may be the cause
         case = replace(case, trouble_at=moment.at, times_observed=1)
         if case.state in DIAGNOSED and not _is_proven_for_good(case):
             case = step(case, Event.SEEN_CHANGING, at=moment.at)
@@ -235,17 +244,17 @@ def without_last_loss(case: Case) -> Case:
 
 def _seen_between(case: Case, at: float, clock: float | None) -> Case:
     """Record a VM that is neither up nor in trouble, but on its way or strange."""
-    stopping = case.observed is ObservedState.STOPPING
-    by_our_kill = stopping and case.killed_position is not None
     words_since_up = (
         case.words_since_up
-        if case.word in case.words_since_up or by_our_kill
+        if case.word in case.words_since_up
         else (*case.words_since_up, case.word)
     )
     case = replace(case, words_since_up=words_since_up, trouble_at=None, times_observed=0)
     if case.state in (State.BASELINE, State.QUARANTINED):
         return case
-    if case.observed is ObservedState.HIBERNATED or (stopping and not by_our_kill):
+    stopping = case.observed is ObservedState.STOPPING
+    by_us = stopping and may_be_our_kill(case) and case.state not in OPEN
+    if case.observed is ObservedState.HIBERNATED or (stopping and not by_us):
         cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
         if case.state is not State.STOPPED:  # where it is, more may be known than that
             case = replace(
@@ -256,6 +265,11 @@ def _seen_between(case: Case, at: float, clock: float | None) -> Case:
         harmless = case.observed is ObservedState.BUSY
         return case if harmless else _lost(case, at=at, clock=clock)
     return step(case, Event.SEEN_CHANGING, at=at)
+
+
+def may_be_our_kill(case: Case) -> bool:
+    """Return whether a kill of ours may have an effect yet, so that a stop may be its."""
+    return case.killed_position is not None and (case.kill_failed or case.kill_unanswered)
 
 
 def stopped_again(case: Case, *, at: float) -> Case:
@@ -298,6 +312,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         killed_until=None,
         kill_unanswered=False,
         kill_failed=False,
+        ran_unseen=False,
         question=None,
     )
 
@@ -421,14 +436,18 @@ def after_outcome(
         return step(replace(case, trouble_at=at, times_observed=1), Event.STEP_DONE, at=at)
     if outcome is Outcome.CONFIRMED:
         return replace(restarted(case, vm, at=at), helped_at=at)
+    started_at = vm.status.started_at if vm is not None and vm.status is not None else None
     if overruled:
-        return replace(stopped_again(case, at=at), helped_at=at)
+        return replace(stopped_again(case, at=at), helped_at=at, started=started_at)
     if outcome is Outcome.FAILED and kills:
         case = replace(case, kill_failed=True)
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or wait, wait))
-    return reset_evidence(case, Event.TIME_UP, at=at)
+    case = reset_evidence(case, Event.TIME_UP, at=at)
+    if intent.sent_at is not None and not kills and _ran(case, started_at):
+        case = replace(_down_again(case, intent.sent_at, at=at, clock=None), started=started_at)
+    return case
 
 
 def cleared(case: Case, *, at: float) -> Case:
