@@ -107,13 +107,6 @@ class Reload:
                 self._reject(str(error))
                 log.error("config.rejected", error=str(error))
                 raise
-            except Exception as bug:
-                # Any other bug ends the daemon, but an edit of a file must not.
-                kind = type(bug).__name__
-                text = f"a bug prevented the reload ({kind}); see the log"
-                self._reject(text)
-                log.exception("config.reload_failed", type=kind)
-                raise ConfigError(text) from None
             for name in needs_restart:
                 log.warning("config.needs_restart", settings=name)
             self._needs_restart = needs_restart
@@ -129,25 +122,40 @@ class Reload:
 
     async def _reload(self) -> tuple[Sequence[str], Sequence[str]]:
         """Put new settings in force; return what needs a restart, and what was applied."""
-        before, settings = self.in_force, self._load()
-        needs_restart = [
-            name
-            for name in changed_names(before, settings)
-            if is_within(name, FIXED) or not is_within(name, LIVE)
-            if name != "recovery.directory" or _moves(before, settings)
-        ]
-        settings = with_values_of(before, settings, needs_restart)
-        systems = resolve_systems(settings)
-        self._files.check()
-        try:
-            await self._parts.apply(settings, systems)
-        except ConfigError:
-            raise  # nothing has changed
-        except Exception:
-            await self._parts.apply(before, resolve_systems(before))
-            raise
+        before = self.in_force
+        settings, systems, needs_restart = self._prepared()
+        await self._parts.apply(settings, systems)
         self.in_force = settings
         return needs_restart, changed_names(before, settings)
+
+    def _prepared(self) -> tuple[Settings, Sequence[ResolvedSystem], Sequence[str]]:
+        """
+        Return the new settings, their systems, and what needs a restart.
+
+        Raises:
+            ConfigError: They are invalid, or a bug came to light: nothing has changed yet, so that
+                an edit of a file need not end the daemon.
+
+        """
+        before = self.in_force
+        try:
+            settings = self._load()
+            needs_restart = [
+                name
+                for name in changed_names(before, settings)
+                if is_within(name, FIXED) or not is_within(name, LIVE)
+                if name != "recovery.directory" or _moves(before, settings)
+            ]
+            settings = with_values_of(before, settings, needs_restart)
+            systems = resolve_systems(settings)
+            self._files.check()
+        except ConfigError:
+            raise
+        except Exception as bug:
+            kind = type(bug).__name__
+            log.exception("config.reload_failed", type=kind)
+            raise ConfigError(f"a bug prevented the reload ({kind}); see the log") from None
+        return settings, systems, needs_restart
 
     def _reject(self, error: str) -> None:
         """Record why the current configuration is not in force."""
