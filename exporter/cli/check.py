@@ -54,6 +54,7 @@ from exporter.errors import (
 )
 from exporter.formatting import counted
 from exporter.model import IDENTITY, Identity
+from exporter.polling.poller import UNREACHABLE_LIMIT
 from exporter.polling.schedule import requests_per_hour
 from exporter.polling.state import TableRows
 from exporter.prometheus.client import PrometheusConfirmer
@@ -389,13 +390,14 @@ async def _read_tables(
     Read every table into *rows*, and add a line for each to *results* and *checked*.
 
     Refused credentials, a host that is not a VergeOS, a system that asks to wait, and no answer at
-    all end it at once. No answer for one table ends it only where the table is essential.
+    all end it at once. No answer for one table ends it only where the table is essential, and no
+    answer for the next one too.
 
     Returns:
         Why the daemon would have no inventory; empty if it would have one.
 
     """
-    fatal = ""
+    fatal, unanswered = "", 0
     for one in resolved.schedules:
         count, color, problem = None, "yellow", ""
         try:
@@ -408,12 +410,16 @@ async def _read_tables(
             if not answered and (why := await address_problem(resolved, error)):
                 checked.clear()
                 return why
-            if isinstance(error, UnreachableError) and (one.essential or not (rows or checked)):
+            unanswered = unanswered + 1 if isinstance(error, UnreachableError) else 0
+            if unanswered and (one.essential or not (rows or checked)):
+                return str(error)
+            if unanswered >= UNREACHABLE_LIMIT:
                 return str(error)
             color, problem = "red", str(error)
             if one.essential:
                 fatal = fatal or problem
         else:
+            unanswered = 0
             rows[one.table] = read.rows
             if one.table == IDENTITY:
                 continue
