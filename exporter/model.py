@@ -248,7 +248,8 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     awaited: bool = False
     """Whether it was never read and may yet be: series that its names identify wait for it."""
     unreadable: int | None = None
-    """Rows of the last good poll, and values in its other rows, that could not be decoded."""
+    """Rows of the last good poll, and values in its other rows, that could not be decoded; None
+    once its rows are stale."""
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
-from exporter.bounds import MAX_DAYS
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
@@ -26,6 +25,7 @@ ModeName = Annotated[Mode, BeforeValidator(_unquoted(Mode.OFF))]
 HOURS = 24
 NO_TIME_OF_DAY = 'start is not a time of day such as "22:00"'
 MIN_TOKEN_CHARACTERS = 16
+MAX_RETENTION_DAYS = 365_000
 
 
 def _time_of_day(value: Any) -> Any:
@@ -85,7 +85,7 @@ class RecoverySettings(BaseModel):
     directory: Path | None = None
     """Directory of the journal. Default: `$STATE_DIRECTORY`, which systemd sets, else
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""
-    retention_days: Annotated[int, Field(ge=8, le=MAX_DAYS)] = 90
+    retention_days: Annotated[int, Field(ge=8, le=MAX_RETENTION_DAYS)] = 90
     """How long the journal keeps old records."""
     token: Secret | None = None
     """The token that recovery commands require. Without a token, commands are refused."""

@@ -34,7 +34,7 @@ from exporter.model import (
 from exporter.polling.plan import Plan
 from exporter.polling.poller import NAME_RETRY_SECONDS, Poller
 from exporter.polling.schedule import TableSchedule
-from exporter.polling.state import SkippedValues, TableRows
+from exporter.polling.state import LastGood, SkippedValues, TableRows, TableState
 from exporter.polling.status_watch import StatusWatch
 from tests.exposition.builders import config, status
 from tests.fakes import START, FakeClock, Inline
@@ -284,6 +284,17 @@ async def test_failing_table_affects_no_other_table(running: Harness) -> None:
     assert running.table("machine_drives").fresh
     assert running.inventory is not None
     assert "machine_nics" not in running.inventory.sources
+
+
+def test_unreadable_rows_and_values_count_while_the_rows_are_fresh() -> None:
+    rows: TableRows[object] = TableRows(
+        {}, 1, skipped=2, skipped_values={"name": SkippedValues(3, "no text")}
+    )
+    state = TableState(20.0, LastGood(rows, 0.0, START))
+    schedule = TableSchedule("vms", 20)
+
+    assert state.report(schedule, fresh=True).unreadable == 5
+    assert state.report(schedule, fresh=False).unreadable is None
 
 
 @pytest.mark.parametrize("seconds", [9.0, 15.0, 19.0, 25.0])
