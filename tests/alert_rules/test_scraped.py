@@ -14,7 +14,7 @@ import yaml
 from exporter.simulator import Simulator, Timings
 from tests.alert_rules.fast_rules import write_fast_rules
 from tests.alert_rules.test_healthy import alerts_of
-from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
+from tests.daemon_process import REAL_TIME, Page, pointing_at, running, simulating
 from tests.dashboards.shipped import shipped
 from tests.real_prometheus import Prometheus, prometheus
 from tools.preview import prometheus as preview
@@ -109,7 +109,7 @@ async def node_fails(system: Simulator, server: Prometheus) -> tuple[set[str], s
     return mine, {vm.name for vm in vms} - mine
 
 
-SLOW = {"VERGEWATCH_POLL__FAST_SECONDS": "3", "VERGEWATCH_POLL__INVENTORY_SECONDS": "6"}
+SLOW = {"VERGEWATCH_POLL__FAST_SECONDS": "5", "VERGEWATCH_POLL__INVENTORY_SECONDS": "10"}
 
 
 def recording_in(folder: Path) -> dict[str, str]:
@@ -160,6 +160,11 @@ async def test_rules_and_dashboards_are_right_while_two_daemons_disagree(tmp_pat
         await server.ask_until("vergewatch_vm_running == 1", 2 * len(vms))
         await server.ask_until("vm_node:vergewatch_vm_running:max == 1", len(vms))
 
+        def polled(page: Page) -> float:
+            return page.one("vergewatch_table_last_success_timestamp_seconds", table="vms")
+
+        before = polled(await daemons[1].page())
+        await daemons[1].page_where(lambda page: polled(page) > before)  # the next is 5 s away
         migrated, renamed, crashed = vms[:3]
         assert system.world.migrate(migrated.key)
         system.world.renames(renamed.key, "renamed")
