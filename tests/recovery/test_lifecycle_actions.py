@@ -287,7 +287,8 @@ def test_new_process_verifies_open_actions_and_no_others(state: State, is_open: 
 
 
 def ended(before: Case, of: Intent, *, overruled: bool = False) -> Case:
-    return after_outcome(before, of, vm(node=6), LIMITS, at=1000.0, overruled=overruled)
+    shown = vm(node=6, started_at=EVIDENCE["started"])
+    return after_outcome(before, of, shown, LIMITS, at=1000.0, overruled=overruled)
 
 
 @pytest.mark.parametrize("action", Action)

@@ -33,10 +33,13 @@ TELLING_ROWS = [
 def advance_to_our_kill(harness: Harness) -> None:
     """Let web-01 hang, whatever is tried, until recovery kills it."""
     harness.world.hang("web-01")
-    while not any(one.action == "kill" for one in harness.asked()):
+    for _ in range(1000):
         harness.advance(20.0)
+        if any(one.action == "kill" for one in harness.asked()):
+            return
         if len(harness.asked()) < 3 and harness.running("web-01"):
             harness.world.hang("web-01")
+    raise AssertionError("it was not killed")
 
 
 @pytest.mark.parametrize("between", ["nothing", "no row", "strange"])
@@ -263,3 +266,92 @@ def test_vm_that_is_seen_stopping_after_a_kill_of_ours_that_failed_is_not_starte
     assert [one.action for one in harness.asked()][-1] == "kill"
     assert case.diagnosis is not None
     assert case.diagnosis.kind is DiagnosisKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("Watchdog of VM does not answer", {"name": "web-01"}),
+        ("Report of the outage created", {"user": "anna", "table": "logs", "object_type": ""}),
+    ],
+)
+def test_row_about_a_vm_that_hangs_does_not_prevent_the_start_after_our_kill(
+    text: str, about: dict[str, Any]
+) -> None:
+    harness = Harness(tags={"web-01": POWER_CYCLE}).warm()
+    machine = {"machine": harness.world.vm("web-01").machine.key} if "name" in about else {}
+    harness.world.hang("web-01")
+    harness.advance(100.0)
+    harness.world.platform_log.write(
+        text, at=harness.world.now, **{"name": "", "table": "machine_logs", **machine, **about}
+    )
+
+    for _ in range(400):
+        before = len(harness.asked())
+        harness.advance(20.0)
+        actions = [one.action for one in harness.asked()]
+        if "kill" in actions:
+            break
+        if len(actions) > before:  # it has no effect
+            harness.world.hang("web-01")
+    harness.advance(2 * ENOUGH)
+
+    assert [one.action for one in harness.asked()] == ["reboot", "reset", "kill", "poweron"]
+    assert harness.running("web-01")
+
+
+def test_stop_after_a_start_that_first_a_strange_row_shows_is_not_forgotten() -> None:
+    harness = Harness().warm()
+    machine = harness.world.vm("web-01").machine
+    harness.world.crash("web-01")
+    harness.advance(20.0)
+    harness.world.operator_starts("web-01")
+    harness.clock.elapsed += 15.0
+    harness.world.catch_up()
+    assert harness.running("web-01")
+    harness.world.platform_log.write(
+        "Bulk power off of 4 VMs", at=harness.world.now, user="anna", table="logs", name=""
+    )
+    harness.world.crash("web-01")
+    harness.world.power.force(machine, word="stopped", running=True)
+    harness.clock.elapsed += 5.0
+    harness.poll()
+    harness.world.power.force(machine, word="stopped", running=False)
+
+    harness.advance(2 * ENOUGH)
+
+    assert not harness.asked()
+    assert harness.case("web-01").state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("gap_seconds", [5.0, 6 * HOURS])
+def test_quarantined_vm_that_ran_unseen_is_judged_anew_once_it_is_cleared(
+    gap_seconds: float,
+) -> None:
+    harness = Harness().warm()
+    for _ in range(4):
+        harness.world.crash("web-01")
+        harness.advance(300.0)
+    harness.advance(200.0)
+    assert harness.case("web-01").state is State.QUARANTINED
+    asked = len(harness.asked())
+    harness.world.operator_starts("web-01")
+    harness.clock.elapsed += 14.0
+    harness.world.catch_up()
+    assert harness.running("web-01")
+    harness.clock.elapsed += gap_seconds
+    harness.world.catch_up()
+    harness.world.platform_log.write(
+        "Bulk power off of 4 VMs", at=harness.world.now, user="anna", table="logs", name=""
+    )
+    harness.world.crash("web-01")
+    harness.clock.elapsed += 5.0
+    harness.poll()
+    harness.advance(1300.0)
+
+    uuid = harness.case("web-01").uuid
+    at_once(harness.recovery.command(CommandKind.CLEAR, owner="jonas", reason="x", uuid=uuid))
+    harness.advance(ENOUGH)
+
+    assert len(harness.asked()) == asked
+    assert harness.case("web-01").state is State.UNKNOWN

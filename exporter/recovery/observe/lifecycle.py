@@ -23,6 +23,7 @@ from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
 from exporter.recovery.observe.inventory_checks import STOP_SHOWN
 
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
+STOPS = (ObservedState.STOPPING, ObservedState.HIBERNATED)
 UP = frozenset({State.HEALTHY, State.PROBATION})
 POLLS_WITHOUT_A_ROW = 3
 FORMER_NAMES = 5
@@ -74,9 +75,8 @@ def observe(
         policy: What its owner says now.
 
     """
-    if case.observed is ObservedState.HUNG and (vm is None or observed is not ObservedState.HUNG):
-        # What was written while it hung may be why it goes off.
-        case = replace(case, log_down=None, trouble_at=None, times_observed=0)
+    if vm is None or observed is not ObservedState.HUNG:
+        case = _no_longer_hung(case)
     if vm is None:
         missing = case.missing + 1
         if missing >= POLLS_WITHOUT_A_ROW and case.state not in OPEN:
@@ -116,6 +116,14 @@ def observe(
     if observed in TROUBLE:
         return _seen_in_trouble(case, before, moment, limits)
     return _seen_between(case, moment.at, moment.clock)
+
+
+def _no_longer_hung(case: Case) -> Case:
+    """Return a case that is not seen hung: what was written while it was may be why it goes off."""
+    killed_by_us = case.killed_position is not None and not may_be_our_kill(case)
+    if case.observed is not ObservedState.HUNG or killed_by_us:
+        return case
+    return replace(case, log_down=None, trouble_at=None, times_observed=0)
 
 
 def _former_names(case: Case, name: str) -> tuple[str, ...]:
@@ -167,7 +175,8 @@ def _seen_not_up(
     if started_at is not None:
         if case.observed in TROUBLE and _ran(case, started_at):
             case = _down_again(case, moment.before_at, at=moment.at, clock=moment.clock)
-        case = replace(case, started=started_at)
+        if case.observed in (*TROUBLE, *STOPS) or case.started is None:
+            case = replace(case, started=started_at)
     if case.up_at is not None and case.trouble_at is None:
         gap = max(case.max_gap_seconds, moment.gap_seconds)
         if before is ObservedState.GONE:
@@ -192,13 +201,14 @@ def _down_again(case: Case, before_at: float, *, at: float, clock: float | None)
 
     """
     if case.up_at is None or case.state not in (*DIAGNOSED, State.STOPPED):
-        return case
+        return replace(case, trouble_at=None, times_observed=0, log_down=None)
     was_stopped = case.state is State.STOPPED
     lost_at, lost_clock = (at, clock) if was_stopped else (case.lost_at, case.lost_clock)
     return replace(
         _forget_trouble(step(case, Event.SEEN_CHANGING, at=at), case.node),
         up_at=before_at,
         ran_unseen=True,
+        words_since_up=tuple(one for one in case.words_since_up if one not in STOP_SHOWN),
         lost_at=lost_at,
         lost_clock=lost_clock,
     )
