@@ -54,7 +54,7 @@ def boot(saved: SavedState, limits: Limits, *, pause_seconds: Callable[[int], fl
 
     def resumed(case: Case) -> Case:
         cleared_at = clears.get(case.uuid, 0.0)
-        if max(case.cleared_at, case.since) < cleared_at <= watched:
+        if max(case.cleared_at, case.since) < cleared_at:
             case = cleared(case, at=cleared_at)  # the previous process ended before it did so
         intent = open_actions.get(case.uuid)
         if intent is not None and intent.sent_at is not None and case.state not in OPEN:
