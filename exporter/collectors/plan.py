@@ -129,7 +129,7 @@ def plan(
         ),
     )
     allowed = for_polling(per_hour, reserve, besides)
-    at_most = share.of_standby(allowed) if is_running else inf
+    at_most = share.limit_of_standby(allowed) if is_running else inf
     standby = of_standby(wanted, also=(IDENTITY,), at_most=at_most)
     if share.stands_by:
         return standby

@@ -37,7 +37,7 @@ class KeyShare(NamedTuple):
         others = self.replicas - 1
         return allowed * others / self.replicas if self.leads is None else standby * others
 
-    def of_standby(self, allowed: int) -> float:
+    def limit_of_standby(self, allowed: int) -> float:
         """Return how many of the *allowed* requests an hour one standby may send at most."""
         return max(1.0, allowed * SHARE_OF_STANDBYS / max(1, self.replicas - 1))
 

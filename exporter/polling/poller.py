@@ -75,7 +75,7 @@ class _Spent:
     def __init__(self) -> None:
         self.essential = 0.0
         self.other: float | None = None
-        """None until one of the others was read."""
+        """Of the other tables; None until one of them was read."""
 
     def add(self, seconds: float, *, is_essential: bool) -> None:
         if is_essential:
@@ -251,7 +251,7 @@ class Poller:
             unnamed, clock = self._unnamed_because(), self._clock
             self._on_poll(poll_result(tables, self.inventory, unnamed, clock, self._began))
 
-    def _has_time(self, table: str, spent: "_Spent", due: Sequence[str]) -> bool:
+    def _has_time(self, table: str, spent: _Spent, due: Sequence[str]) -> bool:
         """
         Return whether *table* may be read before the essential tables are read again.
 

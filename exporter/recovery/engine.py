@@ -6,7 +6,7 @@ the rules.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -36,6 +36,7 @@ from exporter.recovery.model.commands import (
     ControlState,
     hold_ended_at,
     later,
+    settles,
 )
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
@@ -435,7 +436,7 @@ class Recovery:
             self._control.resume(saved.commands)
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         seconds = self._time.go_on(start.watched)
-        if rival is not None and not _is_settled(rival, saved.commands):
+        if rival is not None and not settles(saved.commands, rival):
             self._control.apply(later(rival, seconds))
         is_as_before &= rival is None or self._control.state.rival is not None
         self._status_cache.clear()
@@ -502,12 +503,6 @@ class Recovery:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
         if await self._recorder.write(self.state, watched=self.watched):
             self._actions.history.forget(now=self.watched)
-
-
-def _is_settled(rival: Command, commands: Iterable[Command]) -> bool:
-    """Return whether *commands* of the journal have *rival*, or what ended it."""
-    settles = (CommandKind.RIVAL, CommandKind.ARM)
-    return any(one.kind in settles and one.time >= rival.time for one in commands)
 
 
 def _count(health: Health, before: Health, meter: Meter) -> None:

@@ -161,6 +161,20 @@ async def test_check_reports_unreadable_tables() -> None:
         assert "/api/v4/machine_drive_stats answered 403 (No permission): this user may not" in out
 
 
+async def test_check_ends_at_the_second_table_in_a_row_without_an_answer() -> None:
+    async with simulating() as system:
+        system.faults.turn_on("hang", path="/api/v4/tenant*")  # five tables in a row
+        env = {"VERGEWATCH_RECOVERY__MODE": "off", **pointing_at(system)}
+        env["VERGEWATCH_API__TIMEOUT_SECONDS"] = "1"
+
+        code, out, _ = await ran("check", "--json", **env)
+
+    (checked,) = json.loads(out)["systems"]
+    assert code == 1
+    assert "tenant_stats" in checked["problem"]
+    assert "alarms" not in {one["table"] for one in checked["tables"]}
+
+
 @pytest.mark.parametrize(("path", "code"), [("machine_drive_stats", 0), ("machine_status", 1)])
 async def test_check_ends_at_a_table_without_an_answer_only_if_it_is_essential(
     path: str, code: int

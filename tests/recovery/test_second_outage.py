@@ -1,8 +1,8 @@
 """
-A VM that is down, hung or stopped goes down once more: the logs are judged for that anew.
+A VM that is down, hung or stopped goes down a second time: recovery judges the logs again.
 
-What was written since it was first seen down is a consequence of that, but perhaps the cause of
-what followed.
+A row that VergeOS wrote after the first time is a consequence of that, but may be the cause of the
+second.
 """
 
 from typing import Any

@@ -607,6 +607,18 @@ def replica_pair() -> tuple[Harness, Harness]:
     return leader, other
 
 
+def replica_that_took_over(*given: CommandKind) -> tuple[Harness, LeadsInTurn]:
+    """Return a replica that took over after it was *given* commands for the former leader."""
+    leads, takes = LeadsInTurn(), LeadsInTurn(None)
+    other = standby(takes, Harness(leadership=leads).warm())
+    other.advance(EVERY)
+    for kind in given:
+        give(other, kind)
+    leads.lose()
+    takes.take(2)
+    return other, takes
+
+
 def give(harness: Harness, kind: CommandKind, **details: Any) -> Command:
     return at_once(harness.recovery.command(kind, owner="anna", reason=str(kind), **details))
 
@@ -709,13 +721,7 @@ def test_step_down_given_to_a_standby_is_obeyed_after_a_command_to_the_leader() 
 
 
 def test_step_down_for_the_former_leader_is_not_obeyed_after_a_command_to_the_new_one() -> None:
-    leads, takes = LeadsInTurn(), LeadsInTurn(None)
-    leader = Harness(leadership=leads).warm()
-    other = standby(takes, leader)
-    other.advance(EVERY)
-    give(other, CommandKind.STEP_DOWN)
-    leads.lose()
-    takes.take(2)
+    other, takes = replica_that_took_over(CommandKind.STEP_DOWN)
     at_once(other.recovery.follow_leader())
 
     give(other, CommandKind.PAUSE)
@@ -726,13 +732,7 @@ def test_step_down_for_the_former_leader_is_not_obeyed_after_a_command_to_the_ne
 
 
 def test_step_down_for_the_former_leader_is_not_obeyed_after_the_journal_failed() -> None:
-    leads, takes = LeadsInTurn(), LeadsInTurn(None)
-    leader = Harness(leadership=leads).warm()
-    other = standby(takes, leader)
-    other.advance(EVERY)
-    give(other, CommandKind.STEP_DOWN)
-    leads.lose()
-    takes.take(2)
+    other, takes = replica_that_took_over(CommandKind.STEP_DOWN)
     failed: list[str] = []
 
     def fail_once(step: str) -> None:

@@ -187,6 +187,12 @@ def later(command: Command, seconds: float) -> Command:
     return msgspec.structs.replace(command, at=command.at + seconds, until=until)
 
 
+def settles(commands: Iterable[Command], rival: Command) -> bool:
+    """Return whether *commands* have *rival*, or an `arm` that ended it."""
+    kinds = (CommandKind.RIVAL, CommandKind.ARM)
+    return any(one.kind in kinds and one.time >= rival.time for one in commands)
+
+
 def hold_ended_at(commands: Iterable[Command], *, at: float) -> float:
     """
     Return when the last of *commands* that held recovery, or changed what it believes, ended.
