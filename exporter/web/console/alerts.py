@@ -96,8 +96,12 @@ class AlertsPage:
             "max_silences": MAX_SILENCES,
             "typed": typed,
             "given": {
-                name: typed.get(name) or query.get(name, "")
-                for name in ("system", "vm", "duration", "reason")
+                "vm": typed.get("vm")
+                or self._readable(query.get("vm", ""), query.get("system", "")),
+                **{
+                    name: typed.get(name) or query.get(name, "")
+                    for name in ("system", "duration", "reason")
+                },
             },
         }
         return await self._console.page(request, "alerts.html", values)
@@ -141,10 +145,22 @@ class AlertsPage:
                 return one
         raise RequestError(404, "The console created no such silence that is still in force")
 
+    def _readable(self, wanted: str, system: str) -> str:
+        """Return the name of the VM that a link is of, or *wanted* where the name may mislead."""
+        found = self._matches(wanted, system)
+        if len(found) != 1:
+            return wanted
+        name = found[0].name
+        is_plain = name.isprintable() and name == name.strip()
+        return name if is_plain and self._matches(name, system) == found else wanted
+
+    def _matches(self, wanted: str, system: str) -> list[VMEntry]:
+        vms = [one for one in self._console.vms() if system in ("", one.system)]
+        return exact_matches(vms, wanted) if wanted else []
+
     def _vm(self, wanted: str, system: str) -> VMEntry:
         """Return the VM with a name, key or UUID, as the commands of recovery find it."""
-        vms = [one for one in self._console.vms() if system in ("", one.system)]
-        found = exact_matches(vms, wanted) if wanted else []
+        found = self._matches(wanted, system)
         if len(found) == 1:
             return found[0]
         if not found:
